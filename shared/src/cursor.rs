@@ -1,0 +1,189 @@
+//! Opaque cursors: where a walk of a list goes on.
+//!
+//! A cursor names the last echo shown, never a key of the store, so it outlives a change of shards. It is bound to
+//! the list it came from and authenticated, so a forged or misplaced one is refused instead of walking elsewhere.
+//!
+//! As bytes, before base64url: version (1) · length of the key's id (1) · the key's id · echoId (16) · tag (16), the tag
+//! being the first half of HMAC-SHA256(secret, all before it · the list's name).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+use crate::id::EchoId;
+
+const VERSION: u8 = 1;
+const ID_BYTES: usize = 16;
+const TAG_BYTES: usize = 16;
+const MAX_KEY_ID_BYTES: usize = 16;
+const MIN_SECRET_BYTES: usize = 16;
+/// Characters of a cursor at most: base64 of the longest bytes above.
+const MAX_CHARS: usize = (2 + MAX_KEY_ID_BYTES + ID_BYTES + TAG_BYTES).div_ceil(3) * 4;
+
+/// A cursor that was not made here, was changed, or belongs to another list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidCursor;
+
+impl fmt::Display for InvalidCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("is not a cursor of this list")
+    }
+}
+
+impl std::error::Error for InvalidCursor {}
+
+/// The keys that make cursors authentic: the first signs, all verify, so keys can be rotated.
+#[derive(Clone)]
+pub struct CursorKeys(Vec<CursorKey>);
+
+#[derive(Clone)]
+struct CursorKey {
+    id: String,
+    secret: Vec<u8>,
+}
+
+impl CursorKeys {
+    /// Reads `ID:SECRET[,ID:SECRET]`: ids of 1–16 bytes, secrets of at least 16.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let keys: Option<Vec<_>> = text.split(',').map(CursorKey::parse).collect();
+        match keys {
+            Some(keys) if !keys.is_empty() => Ok(Self(keys)),
+            _ => Err("must be ID:SECRET[,ID:SECRET] with ids of 1 to 16 and secrets of at least 16 characters"),
+        }
+    }
+
+    /// The cursor that goes on after `last` in the list named `scope`, such as `emotion:happy`.
+    pub fn sign(&self, scope: &str, last: EchoId) -> String {
+        let Some(key) = self.0.first() else { return String::new() };
+        let mut bytes = Vec::with_capacity(2 + MAX_KEY_ID_BYTES + ID_BYTES + TAG_BYTES);
+        bytes.push(VERSION);
+        bytes.push(u8::try_from(key.id.len()).unwrap_or_default());
+        bytes.extend_from_slice(key.id.as_bytes());
+        bytes.extend_from_slice(last.as_bytes());
+        let tag = key.tag(&bytes, scope);
+        bytes.extend_from_slice(&tag);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The last echo shown, if the cursor is authentic and of the list named `scope`.
+    pub fn verify(&self, scope: &str, cursor: &str) -> Result<EchoId, InvalidCursor> {
+        let bytes = decode(cursor)?;
+        let parts = Parts::of(&bytes)?;
+        let known = |key: &&CursorKey| key.id.as_bytes() == parts.key_id;
+        let key = self.0.iter().find(known).ok_or(InvalidCursor)?;
+        let authentic: bool = key.tag(parts.signed, scope).ct_eq(parts.tag).into();
+        if authentic { Ok(parts.last) } else { Err(InvalidCursor) }
+    }
+}
+
+impl fmt::Debug for CursorKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|key| &key.id)).finish()
+    }
+}
+
+impl CursorKey {
+    fn parse(pair: &str) -> Option<Self> {
+        let (id, secret) = pair.split_once(':')?;
+        let fits = (1..=MAX_KEY_ID_BYTES).contains(&id.len()) && secret.len() >= MIN_SECRET_BYTES;
+        fits.then(|| Self { id: id.to_owned(), secret: secret.as_bytes().to_vec() })
+    }
+
+    fn tag(&self, signed: &[u8], scope: &str) -> [u8; TAG_BYTES] {
+        let mut tag = [0; TAG_BYTES];
+        // HMAC takes a key of any length, so the error is never seen; a zero tag would match nothing we sign.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) {
+            mac.update(signed);
+            mac.update(scope.as_bytes());
+            for (to, from) in tag.iter_mut().zip(mac.finalize().into_bytes()) {
+                *to = from;
+            }
+        }
+        tag
+    }
+}
+
+/// Whether a text could be a cursor at all: what the edge, which has no keys, can know.
+pub fn check_shape(cursor: &str) -> Result<(), InvalidCursor> {
+    Parts::of(&decode(cursor)?).map(|_| ())
+}
+
+fn decode(cursor: &str) -> Result<Vec<u8>, InvalidCursor> {
+    if cursor.len() > MAX_CHARS {
+        return Err(InvalidCursor);
+    }
+    URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)
+}
+
+struct Parts<'a> {
+    signed: &'a [u8],
+    key_id: &'a [u8],
+    last: EchoId,
+    tag: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(bytes: &'a [u8]) -> Result<Self, InvalidCursor> {
+        Self::split(bytes).ok_or(InvalidCursor)
+    }
+
+    fn split(bytes: &'a [u8]) -> Option<Self> {
+        let (signed, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+        let (&[version, key_id_bytes], rest) = signed.split_first_chunk::<2>()?;
+        let (key_id, id) = rest.split_at_checked(usize::from(key_id_bytes))?;
+        let last = EchoId::from_bytes(id.try_into().ok()?)?;
+        (version == VERSION).then_some(Self { signed, key_id, last, tag })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> CursorKeys {
+        CursorKeys::parse("k2:a-secret-of-sixteen-or-more,k1:another-secret-that-is-old").unwrap()
+    }
+
+    fn echo() -> EchoId {
+        "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20".parse().unwrap()
+    }
+
+    #[test]
+    fn a_cursor_goes_on_in_its_own_list_only() {
+        let cursor = keys().sign("emotion:happy", echo());
+        assert_eq!(keys().verify("emotion:happy", &cursor), Ok(echo()));
+        assert_eq!(keys().verify("emotion:sad", &cursor), Err(InvalidCursor));
+        assert_eq!(check_shape(&cursor), Ok(()));
+    }
+
+    #[test]
+    fn keys_can_be_rotated() {
+        let old = CursorKeys::parse("k1:another-secret-that-is-old").unwrap();
+        let cursor = old.sign("recent", echo());
+        assert_eq!(keys().verify("recent", &cursor), Ok(echo()));
+        assert_eq!(old.verify("recent", &keys().sign("recent", echo())), Err(InvalidCursor));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let bytes = URL_SAFE_NO_PAD.decode(keys().sign("recent", echo())).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(keys().verify("recent", &URL_SAFE_NO_PAD.encode(forged)), Err(InvalidCursor), "{bit}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_no_cursors() {
+        for text in ["", "x", "AAAA", "!!!!", &"A".repeat(10_000), &keys().sign("recent", echo())[1..]] {
+            assert_eq!(check_shape(text), Err(InvalidCursor), "{text}");
+        }
+        assert!(CursorKeys::parse("").is_err());
+        assert!(CursorKeys::parse("k1:short").is_err());
+        assert!(!format!("{:?}", keys()).contains("secret"));
+    }
+}

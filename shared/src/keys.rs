@@ -1,0 +1,112 @@
+//! The keys of the three tables, as text. Only this module knows their separators.
+
+use crate::emotion::Emotion;
+use crate::id::EchoId;
+use crate::policy::RECENT_DAYS;
+use crate::timestamp::{Month, TEXT_BYTES, Timestamp};
+
+/// Between the parts of a key. No person's name, emotion or time contains it.
+pub const SEPARATOR: char = '#';
+
+/// Attribute and index names of `EchoesTable` (design, *Keys*).
+pub mod schema {
+    /// Base hash key.
+    pub const USER_ID: &str = "userId";
+    /// Base range key, and the range key of two indexes.
+    pub const TIMESTAMP: &str = "timestamp";
+    /// Hash key of `emotion-timestamp-index`.
+    pub const EMOTION: &str = "emotion";
+    /// Hash key of `echoId-index`.
+    pub const ECHO_ID: &str = "echoId";
+    /// Range key of `userId-emotion-index`.
+    pub const EMOTION_TIMESTAMP: &str = "emotionTimestamp";
+    /// Hash key of the sparse `recent-index`.
+    pub const RECENT: &str = "recent";
+    /// The attribute that DynamoDB's time to live reads.
+    pub const TTL: &str = "ttl";
+    /// Feeds, newest first.
+    pub const EMOTION_INDEX: &str = "emotion-timestamp-index";
+    /// One echo by its id.
+    pub const ECHO_ID_INDEX: &str = "echoId-index";
+    /// One person's echoes of one emotion.
+    pub const USER_EMOTION_INDEX: &str = "userId-emotion-index";
+    /// Everything younger than 90 days.
+    pub const RECENT_INDEX: &str = "recent-index";
+    /// Hash key of `EchoesOps` and `EchoesLocal`.
+    pub const PARTITION_KEY: &str = "pk";
+    /// Range key of `EchoesOps` and `EchoesLocal`.
+    pub const SORT_KEY: &str = "sk";
+}
+
+/// The range key of an echo: its timestamp and its id, so that two echoes of one millisecond do not collide
+/// (facts.md, trap 3) and the order of keys is the order of time.
+pub fn sort_key(echo: EchoId) -> String {
+    format!("{}{SEPARATOR}{echo}", echo.timestamp())
+}
+
+/// The echo that a range key names.
+pub fn echo_of_sort_key(key: &str) -> Option<EchoId> {
+    key.get(TEXT_BYTES..)?.strip_prefix(SEPARATOR)?.parse().ok()
+}
+
+/// The range key of `userId-emotion-index`.
+pub fn emotion_sort_key(emotion: Emotion, echo: EchoId) -> String {
+    format!("{}{}", emotion_prefix(emotion), sort_key(echo))
+}
+
+/// What all of one emotion's range keys of `userId-emotion-index` begin with.
+pub fn emotion_prefix(emotion: Emotion) -> String {
+    format!("{emotion}{SEPARATOR}")
+}
+
+/// The part of a key before its first separator: the person of `person#202611`, the emotion of `happy#3`.
+pub fn without_suffix(key: &str) -> &str {
+    key.split_once(SEPARATOR).map_or(key, |(plain, _)| plain)
+}
+
+/// The hash key of `recent-index` for an echo of this time, or `None` for one already too old to be in it.
+pub fn recent_key(at: Timestamp, now: Timestamp) -> Option<String> {
+    (at >= recent_horizon(now)).then(|| at.month().dashed())
+}
+
+/// The oldest time that `recent-index` shows.
+pub fn recent_horizon(now: Timestamp) -> Timestamp {
+    now.minus_days(RECENT_DAYS)
+}
+
+/// The hash keys of `recent-index` to read, newest first: every month that the last 90 days touch, and the month of
+/// an id that lies up to five minutes ahead.
+pub fn recent_months(now: Timestamp) -> impl Iterator<Item = Month> {
+    let newest = now.plus_millis(crate::policy::KEY_MAX_AHEAD_MILLIS).month();
+    let oldest = recent_horizon(now).month();
+    std::iter::successors(Some(newest), |month| Some(month.previous())).take_while(move |month| *month >= oldest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn echo() -> EchoId {
+        "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20".parse().unwrap()
+    }
+
+    #[test]
+    fn keys_read_back() {
+        let key = sort_key(echo());
+        assert_eq!(key, "2025-11-24T02:46:24.558Z#019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20");
+        assert_eq!(echo_of_sort_key(&key), Some(echo()));
+        assert_eq!(echo_of_sort_key("2025-11-24T03:07:29.070Z"), None);
+        assert_eq!(emotion_sort_key(Emotion::Sad, echo()), format!("sad#{key}"));
+        assert_eq!(without_suffix("happy#3"), "happy");
+        assert_eq!(without_suffix("ana"), "ana");
+    }
+
+    #[test]
+    fn recent_months_cover_ninety_days() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let months = |now: &str| recent_months(at(now)).map(Month::dashed).collect::<Vec<_>>();
+        assert_eq!(months("2026-11-22T00:00:00.000Z"), ["2026-11", "2026-10", "2026-09", "2026-08"]);
+        assert_eq!(months("2026-01-31T23:59:00.000Z"), ["2026-02", "2026-01", "2025-12", "2025-11"]);
+        assert_eq!(recent_key(at("2026-08-01T00:00:00.000Z"), at("2026-11-22T00:00:00.000Z")), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! Every number that both halves agree on, each once and with the line it comes from.
+
+/// Regions a request may try, the first included (issue: *three regions and 2 s in all*).
+pub const REGION_ATTEMPTS: usize = 3;
+/// Milliseconds that all attempts of one request may take together.
+pub const REQUEST_DEADLINE_MILLIS: u64 = 2_000;
+
+/// Items of a page when the caller names no `limit` (contract, *feed, recent, timeline*).
+pub const DEFAULT_LIMIT: u8 = 20;
+/// Items of a page at most (contract; seed: `get_echoes_by_emotion(emotion, limit=100)`).
+pub const MAX_LIMIT: u8 = 100;
+
+/// Bytes of a request body at most (contract: 64 KiB).
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of a request's path and query at most; longer ones are refused at the edge.
+pub const MAX_TARGET_BYTES: usize = 4 * 1024;
+
+/// Characters of a userId at most (contract, *Bodies*).
+pub const MAX_USER_ID_CHARS: usize = 128;
+/// Tags of an echo at most.
+pub const MAX_TAGS: usize = 10;
+/// Characters of one tag at most.
+pub const MAX_TAG_CHARS: usize = 32;
+/// Characters of a transcript at most.
+pub const MAX_TRANSCRIPT_CHARS: usize = 5_000;
+/// Characters of a detected mood at most.
+pub const MAX_MOOD_CHARS: usize = 32;
+/// Pairs of metadata at most.
+pub const MAX_METADATA_PAIRS: usize = 20;
+/// Characters of a metadata key at most.
+pub const MAX_METADATA_KEY_CHARS: usize = 64;
+/// Characters of a metadata value at most.
+pub const MAX_METADATA_VALUE_CHARS: usize = 256;
+/// Bytes of an audio URL at most; S3's keys end at 1,024 bytes and bucket names at 63.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
+pub const MAX_S3_URL_BYTES: usize = 5 + 63 + 1 + 1_024;
+/// Days an echo may ask to live at most (contract, `daysToLive`).
+pub const MAX_DAYS_TO_LIVE: u16 = 3_650;
+
+/// Milliseconds that an `Idempotency-Key` may lie in the past (contract: 24 hours).
+pub const KEY_MAX_AGE_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+/// Milliseconds that an `Idempotency-Key` may lie in the future (contract: 5 minutes).
+pub const KEY_MAX_AHEAD_MILLIS: u64 = 5 * 60 * 1_000;
+
+/// Days that an echo stays in `recent-index` (seed: `timedelta(days=90)`).
+pub const RECENT_DAYS: u32 = 90;
+/// Days that a tombstone stays in its echo's place (design, *Keys*).
+pub const TOMBSTONE_DAYS: u32 = 7;
+
+/// Seconds that the edge serves a cached answer as fresh (design, *Caching*).
+pub const EDGE_FRESH_SECONDS: u32 = 5;
+/// Seconds after that during which it is served while it is refreshed.
+pub const EDGE_STALE_WHILE_REVALIDATE_SECONDS: u32 = 60;
+/// Seconds that a feed may be served while no region answers: one day.
+pub const EDGE_FEED_STALE_IF_ERROR_SECONDS: u32 = 24 * 60 * 60;
+/// Seconds that anything else may be served while no region answers: five minutes.
+pub const EDGE_STALE_IF_ERROR_SECONDS: u32 = 5 * 60;
+
+/// Seconds that the two clocks of a signed call may differ (facts, *SigV4 verification*; AWS allows the same).
+pub const SIGNATURE_SKEW_SECONDS: u64 = 5 * 60;
+
+// The grace in which stale answers are refreshed ends before the time in which they may replace an error.
+const _: () = assert!(EDGE_FRESH_SECONDS < EDGE_STALE_WHILE_REVALIDATE_SECONDS);
+const _: () = assert!(EDGE_STALE_WHILE_REVALIDATE_SECONDS < EDGE_STALE_IF_ERROR_SECONDS);
+const _: () = assert!(DEFAULT_LIMIT <= MAX_LIMIT);

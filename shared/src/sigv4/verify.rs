@@ -1,0 +1,242 @@
+//! Verifies a call at the core: default deny, every refusal named.
+//!
+//! The signature is recomputed with the `aws-sigv4` crate over the headers that the caller named and compared in constant
+//! time. The head is judged first, with the body hash it claims, so an unknown caller's body is never read.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, sign};
+use aws_sigv4::sign::v4;
+use http::HeaderMap;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::keys::EdgeKeys;
+use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, settings};
+use crate::policy::SIGNATURE_SKEW_SECONDS;
+use crate::region::Region;
+use crate::timestamp::Timestamp;
+use crate::wire::{CORE_PREFIX, SERVICE};
+
+const AUTHORIZATION: &str = "authorization";
+const HOST: &str = "host";
+const TERMINATOR: &str = "aws4_request";
+/// Headers that a signature names at most; ours name about eight.
+const MAX_SIGNED_HEADERS: usize = 32;
+
+/// Why a call was refused. None of these tells what the signature should have been.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No `Authorization`, two of them, or one that is not of the form of Signature Version 4.
+    Malformed,
+    /// Credentials in the query.
+    InQuery,
+    /// `host`, an `x-amz-*` or an `x-echoes-*` header, or another that is signed, is there twice.
+    DuplicatedHeader,
+    /// `host`, an `x-amz-*` or an `x-echoes-*` header is not signed, or a signed one is missing.
+    UnsignedHeader,
+    /// The scope names another day, region, service or terminator.
+    WrongScope,
+    /// The key is not active.
+    UnknownKey,
+    /// The date is malformed or more than five minutes from ours.
+    Skewed,
+    /// The body's hash is missing, no hash, or not the body's.
+    BodyHash,
+    /// The signature is another.
+    Mismatch,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "one AWS4-HMAC-SHA256 Authorization header is required",
+            Self::InQuery => "credentials in the query are not accepted",
+            Self::DuplicatedHeader => "a signed header is given twice",
+            Self::UnsignedHeader => "host and every x-amz-* and x-echoes-* header must be there and signed",
+            Self::WrongScope => "the credential scope is not this day, region and service",
+            Self::UnknownKey => "the access key is not active",
+            Self::Skewed => "x-amz-date is malformed or more than five minutes off",
+            Self::BodyHash => "x-amz-content-sha256 is not the SHA-256 of the body",
+            Self::Mismatch => "the signature does not match",
+        })
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// The head of a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Head<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// Path and query as they came, still encoded.
+    pub target: &'a str,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// The body hash that a verified head claims.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedBody(String);
+
+impl ClaimedBody {
+    /// Whether `body` is the one that was signed.
+    pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
+        let hash = Sha256::digest(body);
+        let same = hex_bytes(&self.0).is_some_and(|claimed| claimed.ct_eq(hash.as_slice()).into());
+        if same { Ok(()) } else { Err(Refusal::BodyHash) }
+    }
+}
+
+/// Verifies calls to the core of one region.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    keys: EdgeKeys,
+    region: Region,
+}
+
+impl Verifier {
+    /// A verifier of calls to `region` under any of `keys`.
+    pub fn new(keys: EdgeKeys, region: Region) -> Self {
+        Self { keys, region }
+    }
+
+    /// Judges the head; the body must then be checked against the hash returned.
+    pub fn verify(&self, head: Head<'_>, now: Timestamp) -> Result<ClaimedBody, Refusal> {
+        refuse_query_credentials(head.target)?;
+        let authorization = Authorization::parse(only(head.headers, AUTHORIZATION)?.ok_or(Refusal::Malformed)?)?;
+        let signed = signed_headers(head.headers, authorization.signed_headers)?;
+        let date = only(head.headers, DATE_HEADER)?.ok_or(Refusal::UnsignedHeader)?;
+        let at = check_date(date, now)?;
+        let key_id = self.check_scope(authorization.credential, date)?;
+        let body_hash = only(head.headers, BODY_HASH_HEADER)?.ok_or(Refusal::UnsignedHeader)?;
+        // `UNSIGNED-PAYLOAD` and the streaming forms are no hashes, so they end here for reads too.
+        hex_bytes(body_hash).ok_or(Refusal::BodyHash)?;
+        let key = self.keys.find(key_id).ok_or(Refusal::UnknownKey)?;
+
+        let identity = Credentials::new(key.id(), key.secret(), None, None, "echoes").into();
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(self.region.as_str())
+            .name(SERVICE)
+            .time(super::system_time(at))
+            .settings(settings())
+            .build()
+            .map_err(|_| Refusal::Malformed)?
+            .into();
+        let body = SignableBody::Precomputed(body_hash.to_owned());
+        let host = only(head.headers, HOST)?.ok_or(Refusal::UnsignedHeader)?;
+        let url = format!("http://{host}{}", head.target);
+        let request =
+            SignableRequest::new(head.method, url, signed.into_iter(), body).map_err(|_| Refusal::Malformed)?;
+        let (_, expected) = sign(request, &params).map_err(|_| Refusal::Malformed)?.into_parts();
+        let same: bool = expected.as_bytes().ct_eq(authorization.signature.as_bytes()).into();
+        if same { Ok(ClaimedBody(body_hash.to_owned())) } else { Err(Refusal::Mismatch) }
+    }
+
+    /// The key's id, if the rest of the credential is this region's scope on the day of `date`.
+    fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<&'a str, Refusal> {
+        let (key_id, scope) = credential.split_once('/').ok_or(Refusal::Malformed)?;
+        let day = date.get(..8).ok_or(Refusal::Skewed)?;
+        let expected = [day, self.region.as_str(), SERVICE, TERMINATOR];
+        if scope.split('/').eq(expected) { Ok(key_id) } else { Err(Refusal::WrongScope) }
+    }
+}
+
+/// The parts of an `Authorization` header.
+struct Authorization<'a> {
+    credential: &'a str,
+    signed_headers: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Authorization<'a> {
+    fn parse(header: &'a str) -> Result<Self, Refusal> {
+        Self::split(header).ok_or(Refusal::Malformed)
+    }
+
+    fn split(header: &'a str) -> Option<Self> {
+        let mut parts = header.strip_prefix(ALGORITHM)?.strip_prefix(' ')?.split(',');
+        let mut part = |name: &str| parts.next()?.trim_start().strip_prefix(name);
+        let credential = part("Credential=")?;
+        let signed_headers = part("SignedHeaders=")?;
+        let signature = part("Signature=")?;
+        (parts.next().is_none() && signature.len() == 64).then_some(Self { credential, signed_headers, signature })
+    }
+}
+
+fn refuse_query_credentials(target: &str) -> Result<(), Refusal> {
+    let query = target.split_once('?').map_or("", |(_, query)| query);
+    let is_credential =
+        |name: &str| name.get(..AMZ_PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(AMZ_PREFIX));
+    let found = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_credential(&name));
+    if found { Err(Refusal::InQuery) } else { Ok(()) }
+}
+
+/// A header's one value; two, or one that is no visible text, refuse the call.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Refusal::DuplicatedHeader);
+    }
+    value.to_str().map(Some).map_err(|_| Refusal::Malformed)
+}
+
+/// The headers that the signature names, with their values, once all that must be signed are among them.
+fn signed_headers<'a>(headers: &'a HeaderMap, names: &'a str) -> Result<Vec<(&'a str, &'a str)>, Refusal> {
+    let listed: Vec<&str> = names.split(';').take(MAX_SIGNED_HEADERS + 1).collect();
+    let ordered = listed.is_sorted_by(|a, b| a < b);
+    let lower = listed.iter().all(|name| !name.bytes().any(|b| b.is_ascii_uppercase()));
+    if listed.len() > MAX_SIGNED_HEADERS || !ordered || !lower || listed.contains(&AUTHORIZATION) {
+        return Err(Refusal::Malformed);
+    }
+    let set: BTreeSet<&str> = listed.iter().copied().collect();
+    let must_be_signed = |name: &str| name.starts_with(AMZ_PREFIX) || name.starts_with(CORE_PREFIX);
+    let required = [HOST, DATE_HEADER, BODY_HASH_HEADER];
+    let present = headers.keys().map(http::HeaderName::as_str).filter(|name| must_be_signed(name));
+    if !present.chain(required).all(|name| set.contains(name)) {
+        return Err(Refusal::UnsignedHeader);
+    }
+    listed.into_iter().map(|name| Ok((name, only(headers, name)?.ok_or(Refusal::UnsignedHeader)?))).collect()
+}
+
+/// The time of an `x-amz-date`, if it is within five minutes of `now`.
+fn check_date(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let at = amz_date(text).ok_or(Refusal::Skewed)?;
+    let skew = now.epoch_seconds().abs_diff(at.epoch_seconds());
+    if skew <= SIGNATURE_SKEW_SECONDS { Ok(at) } else { Err(Refusal::Skewed) }
+}
+
+/// Reads `20261122T225953Z` by spelling it as a timestamp.
+fn amz_date(text: &str) -> Option<Timestamp> {
+    if text.len() != 16 {
+        return None;
+    }
+    let part = |from: usize, to: usize| text.get(from..to);
+    let (date, time) = (part(0, 8)?, part(8, 16)?);
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+    let clock = time.strip_prefix('T')?.strip_suffix('Z')?;
+    let (hour, minute, second) = (clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?);
+    format!("{year}-{month}-{day}T{hour}:{minute}:{second}.000Z").parse().ok()
+}
+
+/// The 32 bytes of a lower-case hex SHA-256.
+fn hex_bytes(text: &str) -> Option<[u8; 32]> {
+    let lower = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if text.len() != 64 || !lower {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+#[path = "verify_tests.rs"]
+mod tests;

@@ -1,0 +1,216 @@
+//! Paths, headers and limits of the wire, defined once for both halves.
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::emotion::Emotion;
+use crate::id::{EchoId, UserId};
+use crate::policy::MAX_TARGET_BYTES;
+use crate::problem::{FieldError, Problem, Slug};
+
+/// The request's id, on every response.
+pub const REQUEST_ID: &str = "echoes-request-id";
+/// The region that answered.
+pub const REGION: &str = "echoes-region";
+/// The caller's name for one create.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Which caches answered (RFC 9211).
+pub const CACHE_STATUS: &str = "cache-status";
+/// How long the tiers took.
+pub const SERVER_TIMING: &str = "server-timing";
+/// Edge to core: the caller of a write.
+pub const CORE_USER: &str = "x-echoes-user";
+/// Edge to core: the request's id.
+pub const CORE_REQUEST_ID: &str = "x-echoes-request-id";
+/// Edge to core: the home region is down, decide here.
+pub const CORE_FALLBACK: &str = "x-echoes-fallback";
+/// Core to edge, with 421: the region to ask.
+pub const CORE_HOME: &str = "x-echoes-home";
+/// Every header between the halves that begins so is signed.
+pub const CORE_PREFIX: &str = "x-echoes-";
+
+/// The service name in a signature's scope.
+pub const SERVICE: &str = "echoes";
+
+/// The patterns of the public paths, as a router writes them.
+pub mod pattern {
+    /// The vocabulary.
+    pub const EMOTIONS: &str = "/v1/emotions";
+    /// One emotion's feed.
+    pub const FEED: &str = "/v1/emotions/{emotion}/echoes";
+    /// One echo at random.
+    pub const RANDOM: &str = "/v1/emotions/{emotion}/random";
+    /// Creates.
+    pub const ECHOES: &str = "/v1/echoes";
+    /// All emotions' last 90 days.
+    pub const RECENT: &str = "/v1/echoes/recent";
+    /// One echo.
+    pub const ECHO: &str = "/v1/echoes/{echoId}";
+    /// One person's echoes.
+    pub const TIMELINE: &str = "/v1/users/{userId}/echoes";
+    /// The regions' health.
+    pub const STATUS: &str = "/v1/status";
+}
+
+/// What a public path names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// `/v1/emotions`
+    Emotions,
+    /// `/v1/emotions/{emotion}/echoes`
+    Feed(Emotion),
+    /// `/v1/emotions/{emotion}/random`
+    Random(Emotion),
+    /// `/v1/echoes`
+    Echoes,
+    /// `/v1/echoes/recent`
+    Recent,
+    /// `/v1/echoes/{echoId}`
+    Echo(EchoId),
+    /// `/v1/users/{userId}/echoes`
+    Timeline(UserId),
+    /// `/v1/status`
+    Status,
+}
+
+impl Resource {
+    /// Reads a path, still percent-encoded. An unknown path or emotion is 404, a malformed id is 400 and named.
+    pub fn parse(path: &str) -> Result<Self, Problem> {
+        let mut segments = path.strip_prefix("/v1/").ok_or_else(no_such_path)?.split('/');
+        let segments = (segments.next(), segments.next(), segments.next(), segments.next());
+        match segments {
+            (Some("emotions"), None, ..) => Ok(Self::Emotions),
+            (Some("emotions"), Some(word), Some("echoes"), None) => emotion(word).map(Self::Feed),
+            (Some("emotions"), Some(word), Some("random"), None) => emotion(word).map(Self::Random),
+            (Some("echoes"), None, ..) => Ok(Self::Echoes),
+            (Some("echoes"), Some("recent"), None, _) => Ok(Self::Recent),
+            (Some("echoes"), Some(id), None, _) => echo_id(id).map(Self::Echo),
+            (Some("users"), Some(user), Some("echoes"), None) => user_id(user).map(Self::Timeline),
+            (Some("status"), None, ..) => Ok(Self::Status),
+            _ => Err(no_such_path()),
+        }
+    }
+
+    /// The path in its one canonical spelling.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Emotions => pattern::EMOTIONS.to_owned(),
+            Self::Feed(emotion) => format!("/v1/emotions/{emotion}/echoes"),
+            Self::Random(emotion) => format!("/v1/emotions/{emotion}/random"),
+            Self::Echoes => pattern::ECHOES.to_owned(),
+            Self::Recent => pattern::RECENT.to_owned(),
+            Self::Echo(id) => format!("/v1/echoes/{id}"),
+            Self::Timeline(user) => format!("/v1/users/{}/echoes", utf8_percent_encode(user.as_str(), SEGMENT)),
+            Self::Status => pattern::STATUS.to_owned(),
+        }
+    }
+
+    /// What `Allow` says of it.
+    pub const fn allow(&self) -> &'static str {
+        match self {
+            Self::Echoes => "POST, OPTIONS",
+            Self::Echo(_) => "GET, HEAD, DELETE, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+/// Everything but RFC 3986's unreserved characters is escaped, as signing wants it.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The problem of a path that names nothing.
+pub fn no_such_path() -> Problem {
+    Problem::new(Slug::NotFound, "there is no such path")
+}
+
+/// Whether a path and query are short enough to be looked at.
+pub fn check_target_size(bytes: usize) -> Result<(), Problem> {
+    if bytes <= MAX_TARGET_BYTES {
+        return Ok(());
+    }
+    let detail = format!("must be at most {MAX_TARGET_BYTES} bytes with its query");
+    Err(Problem {
+        errors: vec![FieldError::new("path", detail)],
+        ..Problem::new(Slug::TooLarge, "the path is too long")
+    })
+}
+
+/// Reads the caller's key for a create.
+pub fn idempotency_key(header: &str) -> Result<crate::IdempotencyKey, Problem> {
+    header.parse().map_err(|error: crate::id::InvalidId| Problem::invalid_field("Idempotency-Key", error.to_string()))
+}
+
+fn emotion(word: &str) -> Result<Emotion, Problem> {
+    // The words need no escaping, so an escaped one is not one of them.
+    word.parse().map_err(|_| Problem::new(Slug::NotFound, "there is no such emotion"))
+}
+
+fn echo_id(segment: &str) -> Result<EchoId, Problem> {
+    segment.parse().map_err(|error: crate::id::InvalidId| Problem::invalid_field("echoId", error.to_string()))
+}
+
+fn user_id(segment: &str) -> Result<UserId, Problem> {
+    let decoded = percent_decode_str(segment).decode_utf8_lossy();
+    decoded.parse().map_err(|error: crate::id::InvalidId| Problem::invalid_field("userId", error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20";
+
+    #[test]
+    fn paths_read_back() {
+        for path in [
+            "/v1/emotions",
+            "/v1/emotions/happy/echoes",
+            "/v1/emotions/sad/random",
+            "/v1/echoes",
+            "/v1/echoes/recent",
+            &format!("/v1/echoes/{ID}"),
+            "/v1/users/auth0%7C5f.a%40b-c_d/echoes",
+            "/v1/status",
+        ] {
+            assert_eq!(Resource::parse(path).unwrap().path(), path);
+        }
+        let upper = Resource::parse(&format!("/v1/echoes/{}", ID.to_uppercase())).unwrap();
+        assert_eq!(upper.path(), format!("/v1/echoes/{ID}"));
+        assert_eq!(Resource::parse("/v1/users/a@b/echoes").unwrap().path(), "/v1/users/a%40b/echoes");
+    }
+
+    #[test]
+    fn unknown_paths_are_not_found() {
+        for path in [
+            "",
+            "/",
+            "/v1",
+            "/v1/",
+            "/v2/emotions",
+            "/v1/emotions/",
+            "/v1/emotions/joyful/echoes",
+            "/v1/emotions/happy",
+            "/v1/emotions/happy/echoes/",
+            "/v1/emotions/hap%70y/echoes",
+            "/v1/echoes/recent/",
+            "/v1/users/ana",
+            "/v1/users/ana/echoes/1/2",
+            "//v1/emotions",
+        ] {
+            assert_eq!(Resource::parse(path).unwrap_err().slug, Slug::NotFound, "{path}");
+        }
+    }
+
+    #[test]
+    fn malformed_ids_are_named() {
+        for (path, field) in [
+            ("/v1/echoes/%00", "echoId"),
+            ("/v1/echoes/7d444840-9dc0-41d1-b245-5ffdce74fad2", "echoId"),
+            ("/v1/users/a%23202611/echoes", "userId"),
+            ("/v1/users/%FF/echoes", "userId"),
+            ("/v1/users/me/echoes", "userId"),
+            ("/v1/users//echoes", "userId"),
+        ] {
+            assert_eq!(Resource::parse(path).unwrap_err().errors[0].field, field, "{path}");
+        }
+    }
+}

@@ -1,1 +1,13 @@
-//! To be written.
+//! The regional core of Echoes.
+//!
+//! Data flows one way: `main → cli → app → http → service → store`. `http` knows no AWS type, `store` no HTTP type;
+//! only `config` reads the environment and only `clock` the time.
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod http;
+pub mod metrics;
+pub mod service;
+pub mod store;

@@ -18,6 +18,8 @@ pub struct ListQuery {
     pub emotion: Option<Emotion>,
 }
 
+type ReadParameter = fn(&mut ListQuery, Cow<str>) -> Result<(), String>;
+
 impl Default for ListQuery {
     fn default() -> Self {
         Self { limit: DEFAULT_LIMIT, cursor: None, emotion: None }
@@ -40,7 +42,7 @@ impl ListQuery {
         let mut errors = Vec::new();
         let mut seen: Vec<&'static str> = Vec::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let (known, read): (_, fn(&mut Self, Cow<str>) -> Result<(), String>) = match &*name {
+            let (known, read): (_, ReadParameter) = match &*name {
                 "limit" => ("limit", Self::read_limit),
                 "cursor" => ("cursor", Self::read_cursor),
                 "emotion" if with_emotion => ("emotion", Self::read_emotion),

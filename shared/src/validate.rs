@@ -49,7 +49,7 @@ pub fn new_echo(body: &[u8], user: &UserId, audio_bucket: Option<&str>) -> Resul
         return Err(Problem::invalid_field("body", "must be a JSON object"));
     };
     let mut reader = Reader { fields, errors: Vec::new() };
-    let emotion = reader.required("emotion", |value| word(value));
+    let emotion = reader.required("emotion", word);
     let content = (
         reader.optional("s3Url", |value| s3_url(value, user, audio_bucket)),
         reader.optional("location", location),

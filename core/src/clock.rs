@@ -1,0 +1,34 @@
+//! The only place of the core that reads the time.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use echoes_shared::Timestamp;
+
+/// The wall clock. A clock set before 1970 reads as the epoch.
+#[expect(clippy::disallowed_methods, reason = "everything else is given the time by this function")]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Measures how long something takes, on the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts measuring.
+    #[expect(clippy::disallowed_methods, reason = "everything else measures time with this type")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+
+    /// The time since the start in milliseconds, as `Server-Timing` writes it.
+    pub fn millis(self) -> f64 {
+        self.elapsed().as_secs_f64() * 1_000.0
+    }
+}

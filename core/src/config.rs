@@ -30,7 +30,9 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// Looks variables up; the process's own environment is [`Environment::process`].
-pub struct Environment<'a>(Box<dyn Fn(&str) -> Option<String> + 'a>);
+pub struct Environment<'a>(Box<LookUp<'a>>);
+
+type LookUp<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl<'a> Environment<'a> {
     /// The environment of this process. A value that is no text reads as empty, and so as malformed.

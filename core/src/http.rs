@@ -1,0 +1,38 @@
+//! The core over HTTP: the signed API for the edge and the admin port for the operator.
+
+mod admin;
+mod admission;
+mod answer;
+mod auth;
+mod echoes;
+mod emotions;
+mod observe;
+mod routes;
+mod status;
+mod users;
+
+use std::sync::Arc;
+
+use echoes_shared::sigv4::verify::Verifier;
+use tokio::sync::Semaphore;
+
+use crate::metrics::Metrics;
+use crate::service::Service;
+
+pub use admin::{Readiness, admin};
+pub use routes::api;
+
+/// What every request handler may use.
+#[derive(Debug)]
+pub struct Context {
+    /// The service.
+    pub service: Service,
+    /// Who may call.
+    pub verifier: Verifier,
+    /// A permit for each request that may be worked on.
+    pub permits: Arc<Semaphore>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
+    /// The region of every answer.
+    pub region: echoes_shared::Region,
+}

@@ -1,0 +1,212 @@
+//! Answers: bodies, entity tags, problems. The one place where errors become statuses.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
+use echoes_shared::{Problem, Slug, etag, wire};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::clock::{self, Stopwatch};
+use crate::service::{ServiceError, Written};
+use crate::store::StoreError;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Seconds after which a caller of an unavailable core may come back.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// Characters of a request id at most; a longer one is replaced.
+const MAX_REQUEST_ID_CHARS: usize = 64;
+
+/// The id of a request, from the edge or made here.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(Arc<str>);
+
+impl RequestId {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let usable = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len());
+        let given = headers.get(wire::CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
+        given.map_or_else(Self::default, |id| Self(id.into()))
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("none"))
+    }
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        let id = echoes_shared::IdempotencyKey::mint(clock::now(), &rand::random());
+        Self(id.to_string().into())
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a read's body came from, in the words of RFC 9211.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Source {
+    /// DynamoDB.
+    Store,
+    /// This process's memory.
+    Memory,
+}
+
+impl Source {
+    const fn cache_status(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Store => "echoes-store; fwd=miss",
+            Self::Memory => "echoes-l1; hit",
+        })
+    }
+}
+
+/// A list with a weak tag of its bytes.
+pub(super) fn list(body: &impl Serialize, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {
+    let bytes = serialise(body);
+    let digest = Sha256::digest(&bytes);
+    let mut tag = String::from("W/\"");
+    for byte in digest.iter().take(12) {
+        // Writing into a String cannot fail.
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    cacheable(bytes, &tag, request, source, watch)
+}
+
+/// One echo with its version as the tag.
+pub(super) fn echo(echo: &echoes_shared::Echo, request: &HeaderMap, watch: Stopwatch) -> Response {
+    cacheable(serialise(echo), &echo.etag(), request, Source::Store, watch)
+}
+
+/// A body that must not be kept.
+pub(super) fn uncacheable(body: &impl Serialize, source: Source, watch: Stopwatch) -> Response {
+    let mut response = json(StatusCode::OK, serialise(body));
+    describe(response.headers_mut(), source, watch);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The echo after its create, 201 or, for a repeat, 200.
+pub(super) fn written(written: &Written, watch: Stopwatch) -> Response {
+    let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+    let mut response = json(status, serialise(&written.echo));
+    let headers = response.headers_mut();
+    insert(headers, LOCATION, &wire::Resource::Echo(written.echo.echo_id).path());
+    insert(headers, ETAG, &written.echo.etag());
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &timing(watch));
+    response
+}
+
+pub(super) fn no_content() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+pub(super) fn no_content_allowing(methods: &'static str) -> Response {
+    allowing(no_content(), methods)
+}
+
+pub(super) fn allowing(mut response: Response, methods: &'static str) -> Response {
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// A problem's body and the headers that go with its status.
+pub(super) fn problem(problem: &Problem, id: &RequestId) -> Response {
+    let mut response = Response::new(Body::from(problem.to_json(&id.0)));
+    *response.status_mut() = StatusCode::from_u16(problem.slug.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match problem.slug {
+        Slug::Unavailable | Slug::TooManyRequests => {
+            headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        Slug::Unauthenticated => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("AWS4-HMAC-SHA256"));
+        }
+        _ => {}
+    }
+    response
+}
+
+/// An error of the service as an answer.
+pub(super) fn error(error: ServiceError, id: &RequestId) -> Response {
+    match error {
+        ServiceError::Problem(found) => problem(&found, id),
+        ServiceError::Elsewhere(home) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+            insert(response.headers_mut(), HeaderName::from_static(wire::CORE_HOME), home.as_str());
+            response
+        }
+        ServiceError::Store(cause) => {
+            tracing::error!(request_id = %id, %cause, "the store did not answer");
+            let detail = match cause {
+                StoreError::Throttled { .. } => "the store is at its limit",
+                StoreError::Contended => "the echo is being changed by others",
+                StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
+            };
+            problem(&Problem::new(Slug::Unavailable, detail), id)
+        }
+    }
+}
+
+fn cacheable(bytes: Vec<u8>, tag: &str, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {
+    let known = request.get(IF_NONE_MATCH).and_then(|header| header.to_str().ok());
+    let mut response = if known.is_some_and(|known| etag::none_match_names(known, tag)) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        json(StatusCode::OK, bytes)
+    };
+    insert(response.headers_mut(), ETAG, tag);
+    describe(response.headers_mut(), source, watch);
+    response
+}
+
+fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
+    headers.insert(wire::CACHE_STATUS, source.cache_status());
+    let text = match source {
+        Source::Store => timing(watch),
+        Source::Memory => format!("l1;dur={:.2}", watch.millis()),
+    };
+    insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &text);
+}
+
+fn timing(watch: Stopwatch) -> String {
+    format!("dynamodb;dur={:.1}", watch.millis())
+}
+
+fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn serialise(body: &impl Serialize) -> Vec<u8> {
+    // Our bodies are structs of strings and finite numbers, which always serialise.
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,64 @@
+//! The third gate: default deny. The signature over the head is judged before a byte of the body is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use echoes_shared::policy::MAX_BODY_BYTES;
+use echoes_shared::sigv4::verify::{Head, Refusal};
+use echoes_shared::{Problem, Slug, UserId, validate, wire};
+use http::HeaderMap;
+
+use super::Context;
+use super::answer::{self, RequestId};
+use crate::clock;
+
+/// How long a signed caller may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) async fn authenticate(
+    State(context): State<Arc<Context>>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match verified(&context, request).await {
+        Ok(request) => next.run(request).await,
+        Err(problem) => answer::problem(&problem, &id),
+    }
+}
+
+async fn verified(context: &Context, request: Request) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let head = Head { method: parts.method.as_str(), target, headers: &parts.headers };
+    let claimed = context.verifier.verify(head, clock::now()).map_err(refused)?;
+    let body = read(body).await?;
+    claimed.check(&body).map_err(refused)?;
+    Ok(Request::from_parts(parts, Body::from(body)))
+}
+
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(validate::body_too_large(MAX_BODY_BYTES)),
+        Err(_) => Err(Problem::invalid_field("body", "did not arrive in time")),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    tracing::warn!(%refusal, "a call was refused");
+    Problem::new(Slug::Unauthenticated, refusal.to_string())
+}
+
+/// The person on whose behalf the edge calls.
+pub(super) fn caller(headers: &HeaderMap) -> Result<UserId, Problem> {
+    let name = headers.get(wire::CORE_USER).and_then(|value| value.to_str().ok());
+    let name = name.ok_or_else(|| Problem::new(Slug::Unauthenticated, "x-echoes-user is required for a write"))?;
+    name.parse()
+        .map_err(|error: echoes_shared::id::InvalidId| Problem::invalid_field(wire::CORE_USER, error.to_string()))
+}

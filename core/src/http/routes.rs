@@ -1,0 +1,53 @@
+//! Every route of the main port, in one place. All of them, unknown ones included, pass the same three gates:
+//! observe, admit, authenticate.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::Method;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+use axum::{Extension, Router};
+use echoes_shared::wire::{self, Resource, pattern};
+use echoes_shared::{Problem, Slug};
+
+use super::answer::{self, RequestId};
+use super::{Context, admission, auth, echoes, emotions, observe, status, users};
+
+/// The signed API.
+pub fn api(context: Arc<Context>) -> Router {
+    Router::new()
+        .route(pattern::EMOTIONS, get(emotions::list))
+        .route(pattern::FEED, get(emotions::feed))
+        .route(pattern::RANDOM, get(emotions::random))
+        .route(pattern::ECHOES, post(echoes::create))
+        .route(pattern::RECENT, get(echoes::recent))
+        .route(pattern::ECHO, get(echoes::one))
+        .route(pattern::ECHO, delete(echoes::remove))
+        .route(pattern::TIMELINE, get(users::timeline))
+        .route(pattern::STATUS, get(status::status))
+        .fallback(unknown)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(Arc::clone(&context), auth::authenticate))
+        .layer(from_fn_with_state(Arc::clone(&context), admission::admit))
+        .layer(from_fn_with_state(Arc::clone(&context), observe::observe))
+        .layer(from_fn(observe::identify))
+        .with_state(context)
+}
+
+async fn unknown(Extension(id): Extension<RequestId>) -> Response {
+    answer::problem(&wire::no_such_path(), &id)
+}
+
+async fn other_method(Extension(id): Extension<RequestId>, request: Request) -> Response {
+    let resource = match Resource::parse(request.uri().path()) {
+        Ok(resource) => resource,
+        Err(problem) => return answer::problem(&problem, &id),
+    };
+    if request.method() == Method::OPTIONS {
+        return answer::no_content_allowing(resource.allow());
+    }
+    let problem = Problem::new(Slug::MethodNotAllowed, format!("allowed here: {}", resource.allow()));
+    answer::allowing(answer::problem(&problem, &id), resource.allow())
+}

@@ -1,0 +1,66 @@
+//! Every metric of the core, declared in one place (contract, *Metrics*).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+
+/// Upper bounds in seconds: from a hit in memory to the edge's whole deadline.
+const REQUEST_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
+
+/// The process's metrics. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Families>);
+
+#[derive(Debug)]
+struct Families {
+    registry: Registry,
+    http_requests: IntCounterVec,
+    http_seconds: HistogramVec,
+    dynamodb_calls: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers every family.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name, help, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone()))?;
+            Ok(family)
+        };
+        let http_requests = counter(
+            "echoes_http_requests_total",
+            "Answers by the route that matched and their status.",
+            &["route", "status"],
+        )?;
+        let dynamodb_calls = counter(
+            "echoes_dynamodb_calls_total",
+            "Calls to DynamoDB by operation and outcome.",
+            &["operation", "outcome"],
+        )?;
+        let seconds = HistogramOpts::new("echoes_http_request_seconds", "Seconds until the answer was ready.");
+        let http_seconds = HistogramVec::new(seconds.buckets(REQUEST_SECONDS.to_vec()), &["route"])?;
+        registry.register(Box::new(http_seconds.clone()))?;
+        Ok(Self(Arc::new(Families { registry, http_requests, http_seconds, dynamodb_calls })))
+    }
+
+    /// Counts one answer.
+    pub fn http_request(&self, route: &str, status: u16, took: Duration) {
+        self.0.http_requests.with_label_values(&[route, &status.to_string()]).inc();
+        self.0.http_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+    }
+
+    /// Counts one call to DynamoDB.
+    pub fn dynamodb_call(&self, operation: &str, outcome: &str) {
+        self.0.dynamodb_calls.with_label_values(&[operation, outcome]).inc();
+    }
+
+    /// All metrics in Prometheus's text format, with its media type.
+    pub fn text(&self) -> Result<(String, Vec<u8>), prometheus::Error> {
+        let encoder = TextEncoder::new();
+        let mut text = Vec::new();
+        encoder.encode(&self.0.registry.gather(), &mut text)?;
+        Ok((encoder.format_type().to_owned(), text))
+    }
+}

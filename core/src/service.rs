@@ -1,0 +1,55 @@
+//! What the core does, in terms of the domain: no HTTP, no DynamoDB.
+
+mod random;
+mod read;
+mod write;
+
+use echoes_shared::cursor::CursorKeys;
+use echoes_shared::{Problem, Region};
+
+use crate::config::Name;
+use crate::store::{Store, StoreError};
+use random::Pools;
+
+pub use read::{EmotionList, List, Status};
+pub use write::Written;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum ServiceError {
+    /// The caller's fault, in the words of the contract.
+    Problem(Problem),
+    /// The echo's home is another region, which must be asked.
+    Elsewhere(Region),
+    /// The store's fault.
+    Store(StoreError),
+}
+
+impl From<Problem> for ServiceError {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The service of one region.
+#[derive(Debug)]
+pub struct Service {
+    store: Store,
+    region: Region,
+    cursor_keys: CursorKeys,
+    audio_bucket: Name,
+    pools: Pools,
+}
+
+impl Service {
+    /// A service over `store`.
+    pub fn new(store: Store, region: Region, cursor_keys: CursorKeys, audio_bucket: Name) -> Self {
+        Self { store, region, cursor_keys, audio_bucket, pools: Pools::default() }
+    }
+}

@@ -1,0 +1,56 @@
+//! Writes: creating and deleting echoes.
+
+use echoes_shared::{Echo, EchoId, IdempotencyKey, Problem, Slug, Timestamp, UserId, validate};
+
+use super::{Service, ServiceError};
+use crate::store::{CreateOutcome, DeleteOutcome, NewItem};
+
+/// An echo after its create.
+#[derive(Debug)]
+pub struct Written {
+    /// The echo as it is now.
+    pub echo: Echo,
+    /// Whether this request stored it; `false` where an earlier one of the same content had.
+    pub created: bool,
+}
+
+impl Service {
+    /// Creates the echo that `body` describes.
+    pub async fn create(
+        &self,
+        user: UserId,
+        key: IdempotencyKey,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<Written, ServiceError> {
+        key.check_window(now).map_err(|error| Problem::invalid_field("Idempotency-Key", error.to_string()))?;
+        let content = validate::new_echo(body, &user, Some(self.audio_bucket.as_str()))?;
+        let new = NewItem::new(user, key, content, self.region);
+        let clash = |detail| Err(Problem::new(Slug::Conflict, detail).into());
+        match self.store.create(&new, now).await? {
+            CreateOutcome::Created => Ok(Written { echo: new.echo, created: true }),
+            CreateOutcome::Repeated(echo) => Ok(Written { echo: *echo, created: false }),
+            CreateOutcome::Clash => clash("this Idempotency-Key was used for other content"),
+            CreateOutcome::Deleted => clash("the echo of this Idempotency-Key has been deleted"),
+        }
+    }
+
+    /// Deletes an echo of `user`. `fallback` says that the echo's home region is down.
+    pub async fn delete(
+        &self,
+        user: &UserId,
+        id: EchoId,
+        fallback: bool,
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        match self.store.delete(user, id, fallback, now).await? {
+            DeleteOutcome::Gone => {
+                self.pools.forget(id).await;
+                Ok(())
+            }
+            DeleteOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
+            DeleteOutcome::Anothers => Err(Problem::new(Slug::Forbidden, "this echo is another person's").into()),
+            DeleteOutcome::Unknown => Err(Problem::new(Slug::NotFound, "there is no such echo").into()),
+        }
+    }
+}

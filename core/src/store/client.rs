@@ -1,0 +1,64 @@
+//! The one SDK client of a process: its deadlines, its retries and its connections.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::Client;
+use aws_smithy_http_client::{Builder, tls};
+
+use super::{Store, StoreError};
+use crate::config::StoreConfig;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// One attempt; DynamoDB answers in single-digit milliseconds, so a silent attempt is a lost one.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(600);
+/// All attempts of one call. The edge gives three regions two seconds in all, so a core must give up before that.
+const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
+const _: () = assert!(
+    CALL_TIMEOUT.as_millis() < echoes_shared::policy::REQUEST_DEADLINE_MILLIS as u128
+        && ATTEMPT_TIMEOUT.as_millis() * 2 < CALL_TIMEOUT.as_millis()
+);
+const MAX_ATTEMPTS: u32 = 3;
+const FIRST_BACKOFF: Duration = Duration::from_millis(25);
+/// Connections kept open while idle. Those in use are bounded by the requests admitted.
+const MAX_IDLE_CONNECTIONS: usize = 32;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Connections opened before the first request, so that no listener waits for a handshake.
+const WARM_CONNECTIONS: usize = 4;
+
+pub(super) async fn connect(config: &StoreConfig) -> Client {
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(CALL_TIMEOUT)
+        .build();
+    let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
+    let sdk = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(config.region.as_str()))
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .load()
+        .await;
+    Client::new(&sdk)
+}
+
+impl Store {
+    /// Opens connections by asking for the table several times at once; also says whether the store answers.
+    pub async fn warm(&self) -> Result<(), StoreError> {
+        let mut asked = tokio::task::JoinSet::new();
+        for _ in 0..WARM_CONNECTIONS {
+            let store = self.clone();
+            asked.spawn(async move { store.probe().await });
+        }
+        let mut answers = asked.join_all().await;
+        answers.pop().unwrap_or(Ok(()))
+    }
+}

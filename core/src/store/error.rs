@@ -1,0 +1,71 @@
+//! What can go wrong below the service, in words that name no AWS type.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+/// A call to the store that gave no answer. None of these is the caller's fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB grants no more units just now.
+    #[error("{operation}: throttled")]
+    Throttled {
+        /// DynamoDB's operation.
+        operation: &'static str,
+    },
+    /// DynamoDB cannot be reached or did not answer in time.
+    #[error("{operation}: {cause}")]
+    Unreachable {
+        /// DynamoDB's operation.
+        operation: &'static str,
+        /// For the operator's log.
+        cause: String,
+    },
+    /// DynamoDB refused what we asked: a missing table, a right that is missing, or a fault of ours.
+    #[error("{operation}: {cause}")]
+    Refused {
+        /// DynamoDB's operation.
+        operation: &'static str,
+        /// For the operator's log.
+        cause: String,
+    },
+    /// The same item changed under us more often than we retry.
+    #[error("an item kept changing while it was written")]
+    Contended,
+}
+
+impl StoreError {
+    pub(super) fn from_sdk<E, R>(operation: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug,
+    {
+        match error.code() {
+            Some(code) if is_throttle(code) => Self::Throttled { operation },
+            Some(code) => {
+                let message = error.message().unwrap_or_default();
+                Self::Refused { operation, cause: format!("{code}: {message}") }
+            }
+            None => Self::Unreachable { operation, cause: DisplayErrorContext(error).to_string() },
+        }
+    }
+
+    /// The label of `echoes_dynamodb_calls_total`.
+    pub(super) const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Throttled { .. } => "throttled",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Refused { .. } | Self::Contended => "refused",
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>
+fn is_throttle(code: &str) -> bool {
+    matches!(
+        code,
+        "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "Throttling"
+            | "RequestLimitExceeded"
+            | "LimitExceededException"
+    )
+}

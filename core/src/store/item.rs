@@ -1,0 +1,243 @@
+//! Echoes and tombstones as DynamoDB items, and back.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use echoes_shared::keys::{self, schema};
+use echoes_shared::policy::TOMBSTONE_DAYS;
+use echoes_shared::{Echo, EchoId, Location, Region, Timestamp, UserId};
+
+/// An item's attributes by name.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+const S3_URL: &str = "s3Url";
+const LOCATION: &str = "location";
+const LAT: &str = "lat";
+const LNG: &str = "lng";
+const TAGS: &str = "tags";
+const TRANSCRIPT: &str = "transcript";
+const DETECTED_MOOD: &str = "detectedMood";
+const METADATA: &str = "metadata";
+pub(super) const VERSION: &str = "version";
+const ORIGIN: &str = "origin";
+const UPDATED_AT: &str = "updatedAt";
+/// The hash of what was posted; it never leaves the store.
+const CONTENT_HASH: &str = "contentHash";
+/// Only a tombstone has it.
+pub(super) const DELETED_AT: &str = "deletedAt";
+
+/// What lies under a base key.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Stored {
+    /// An echo, expired or not, and the hash of what was posted.
+    Echo(Box<Echo>, Option<String>),
+    /// What a delete left.
+    Tombstone,
+}
+
+/// An item that is neither an echo nor a tombstone; it names the attribute.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Corrupt(pub &'static str);
+
+pub(super) fn string(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// The base key of an echo.
+pub(super) fn base_key(user: &UserId, echo: EchoId) -> [(&'static str, AttributeValue); 2] {
+    [(schema::USER_ID, string(user.as_str())), (schema::TIMESTAMP, string(keys::sort_key(echo)))]
+}
+
+/// The item of a new echo. `now` decides whether it is young enough for `recent-index`.
+pub(super) fn of_echo(echo: &Echo, content_hash: &str, now: Timestamp) -> Item {
+    let mut item = Item::new();
+    let mut put = |name: &str, value: AttributeValue| {
+        item.insert(name.to_owned(), value);
+    };
+    for (name, value) in base_key(&echo.user_id, echo.echo_id) {
+        put(name, value);
+    }
+    put(schema::EMOTION, string(echo.emotion.as_str()));
+    put(schema::ECHO_ID, string(echo.echo_id.to_string()));
+    put(schema::EMOTION_TIMESTAMP, string(keys::emotion_sort_key(echo.emotion, echo.echo_id)));
+    if let Some(key) = keys::recent_key(echo.timestamp, now) {
+        put(schema::RECENT, string(key));
+    }
+    if let Some(url) = &echo.s3_url {
+        put(S3_URL, string(url));
+    }
+    if let Some(place) = echo.location {
+        let degrees = [(LAT.to_owned(), number(place.lat)), (LNG.to_owned(), number(place.lng))];
+        put(LOCATION, AttributeValue::M(degrees.into()));
+    }
+    if let Some(tags) = &echo.tags {
+        put(TAGS, AttributeValue::L(tags.iter().map(string).collect()));
+    }
+    if let Some(text) = &echo.transcript {
+        put(TRANSCRIPT, string(text));
+    }
+    if let Some(mood) = &echo.detected_mood {
+        put(DETECTED_MOOD, string(mood));
+    }
+    if let Some(pairs) = &echo.metadata {
+        put(METADATA, AttributeValue::M(pairs.iter().map(|(k, v)| (k.clone(), string(v))).collect()));
+    }
+    if let Some(ttl) = echo.ttl {
+        put(schema::TTL, number(ttl));
+    }
+    put(VERSION, number(echo.version));
+    put(ORIGIN, string(echo.origin.as_str()));
+    put(UPDATED_AT, string(echo.updated_at.to_string()));
+    put(CONTENT_HASH, string(content_hash));
+    item
+}
+
+/// The tombstone that takes an echo's place: the same base key, no index attribute, gone after seven days.
+pub(super) fn of_tombstone(echo: &Echo, now: Timestamp) -> Item {
+    let attributes = [
+        (DELETED_AT, string(now.to_string())),
+        (schema::TTL, number(now.plus_days(TOMBSTONE_DAYS).epoch_seconds())),
+        (VERSION, number(echo.version.saturating_add(1))),
+        (ORIGIN, string(echo.origin.as_str())),
+        (UPDATED_AT, string(now.to_string())),
+    ];
+    let key = base_key(&echo.user_id, echo.echo_id);
+    key.into_iter().chain(attributes).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Reads an item of the base table or of an index that projects everything.
+pub(super) fn read(item: &Item) -> Result<Stored, Corrupt> {
+    if item.contains_key(DELETED_AT) {
+        return Ok(Stored::Tombstone);
+    }
+    let echo_id = id(item)?;
+    let user = keys::without_suffix(text(item, schema::USER_ID)?);
+    let emotion = keys::without_suffix(text(item, schema::EMOTION)?);
+    let echo = Echo {
+        echo_id,
+        user_id: user.parse().map_err(|_| Corrupt(schema::USER_ID))?,
+        timestamp: echo_id.timestamp(),
+        emotion: emotion.parse().map_err(|_| Corrupt(schema::EMOTION))?,
+        s3_url: optional_text(item, S3_URL)?,
+        location: item.get(LOCATION).map(location).transpose()?,
+        tags: item.get(TAGS).map(tags).transpose()?,
+        transcript: optional_text(item, TRANSCRIPT)?,
+        detected_mood: optional_text(item, DETECTED_MOOD)?,
+        metadata: item.get(METADATA).map(metadata).transpose()?,
+        ttl: item.get(schema::TTL).map(|value| parse_number(value, schema::TTL)).transpose()?,
+        version: parse_number(item.get(VERSION).ok_or(Corrupt(VERSION))?, VERSION)?,
+        origin: text(item, ORIGIN)?.parse::<Region>().map_err(|_| Corrupt(ORIGIN))?,
+        updated_at: text(item, UPDATED_AT)?.parse().map_err(|_| Corrupt(UPDATED_AT))?,
+    };
+    Ok(Stored::Echo(Box::new(echo), optional_text(item, CONTENT_HASH)?))
+}
+
+/// The echo that an item's range key names.
+pub(super) fn id(item: &Item) -> Result<EchoId, Corrupt> {
+    keys::echo_of_sort_key(text(item, schema::TIMESTAMP)?).ok_or(Corrupt(schema::TIMESTAMP))
+}
+
+fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Corrupt> {
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(Corrupt(name))
+}
+
+fn optional_text(item: &Item, name: &'static str) -> Result<Option<String>, Corrupt> {
+    if item.contains_key(name) { text(item, name).map(|text| Some(text.to_owned())) } else { Ok(None) }
+}
+
+fn parse_number<T: std::str::FromStr>(value: &AttributeValue, name: &'static str) -> Result<T, Corrupt> {
+    value.as_n().ok().and_then(|digits| digits.parse().ok()).ok_or(Corrupt(name))
+}
+
+fn location(value: &AttributeValue) -> Result<Location, Corrupt> {
+    let map = value.as_m().map_err(|_| Corrupt(LOCATION))?;
+    let degrees = |name| parse_number(map.get(name).ok_or(Corrupt(LOCATION))?, LOCATION);
+    Location::new(degrees(LAT)?, degrees(LNG)?).ok_or(Corrupt(LOCATION))
+}
+
+fn tags(value: &AttributeValue) -> Result<Vec<String>, Corrupt> {
+    let list = value.as_l().map_err(|_| Corrupt(TAGS))?;
+    list.iter().map(|tag| tag.as_s().cloned().map_err(|_| Corrupt(TAGS))).collect()
+}
+
+fn metadata(value: &AttributeValue) -> Result<BTreeMap<String, String>, Corrupt> {
+    let map = value.as_m().map_err(|_| Corrupt(METADATA))?;
+    let pair = |(key, value): (&String, &AttributeValue)| {
+        value.as_s().map(|value| (key.clone(), value.clone())).map_err(|_| Corrupt(METADATA))
+    };
+    map.iter().map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use echoes_shared::{Emotion, IdempotencyKey, NewEcho};
+
+    fn now() -> Timestamp {
+        "2026-11-22T22:59:53.372Z".parse().unwrap()
+    }
+
+    fn echo() -> (Echo, String) {
+        let content = NewEcho {
+            emotion: Emotion::Happy,
+            s3_url: Some("s3://echoes-audio/audio/ana/x.opus".into()),
+            location: Location::new(51.5, -0.1),
+            tags: Some(vec!["rain".into()]),
+            transcript: Some(String::new()),
+            detected_mood: Some("joyful".into()),
+            metadata: Some([("device".into(), "phone".into())].into()),
+            days_to_live: Some(3),
+        };
+        let hash = content.content_hash();
+        let key = IdempotencyKey::mint(now(), &[1; 10]);
+        (Echo::create("ana".parse().unwrap(), key, content, Region::EuWest1), hash)
+    }
+
+    #[test]
+    fn an_echo_reads_back() {
+        let (echo, hash) = echo();
+        let item = of_echo(&echo, &hash, now());
+        assert_eq!(read(&item), Ok(Stored::Echo(Box::new(echo), Some(hash))));
+    }
+
+    #[test]
+    fn an_old_echo_is_not_in_the_recent_index() {
+        let (echo, hash) = echo();
+        assert!(of_echo(&echo, &hash, now()).contains_key(schema::RECENT));
+        assert!(!of_echo(&echo, &hash, now().plus_days(91)).contains_key(schema::RECENT));
+    }
+
+    #[test]
+    fn suffixes_of_keys_do_not_leave_the_store() {
+        let (echo, hash) = echo();
+        let mut item = of_echo(&echo, &hash, now());
+        item.insert(schema::USER_ID.into(), string("ana#202611"));
+        item.insert(schema::EMOTION.into(), string("happy#3"));
+        assert_eq!(read(&item), Ok(Stored::Echo(Box::new(echo), Some(hash))));
+    }
+
+    #[test]
+    fn a_tombstone_is_in_no_index() {
+        let (echo, _) = echo();
+        let item = of_tombstone(&echo, now());
+        for key in [schema::EMOTION, schema::ECHO_ID, schema::EMOTION_TIMESTAMP, schema::RECENT] {
+            assert!(!item.contains_key(key), "{key}");
+        }
+        assert_eq!(read(&item), Ok(Stored::Tombstone));
+        assert_eq!(item[schema::TTL], number(now().plus_days(7).epoch_seconds()));
+    }
+
+    #[test]
+    fn a_damaged_item_names_its_attribute() {
+        let (echo, hash) = echo();
+        for name in [schema::USER_ID, schema::TIMESTAMP, schema::EMOTION, VERSION, ORIGIN, UPDATED_AT] {
+            let mut item = of_echo(&echo, &hash, now());
+            item.insert(name.into(), AttributeValue::Bool(true));
+            assert_eq!(read(&item), Err(Corrupt(name)));
+        }
+    }
+}

@@ -34,7 +34,11 @@ pub struct Store {
 impl Store {
     /// A store over the tables of `config`. Opens no connection yet: see [`Store::warm`].
     pub async fn connect(config: StoreConfig, metrics: Metrics) -> Self {
-        let client = client::connect(&config).await;
+        Self::over(client::connect(&config).await, config, metrics)
+    }
+
+    /// A store over the tables of `config` through a client of the caller's making.
+    pub fn over(client: Client, config: StoreConfig, metrics: Metrics) -> Self {
         Self { client, config: Arc::new(config), metrics }
     }
 

@@ -1,0 +1,96 @@
+//! Starts a DynamoDB engine for one test and stops it with it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use echoes_core::config::{Environment, StoreConfig};
+use echoes_core::metrics::Metrics;
+use echoes_core::store::Store;
+use echoes_core::store::table::Billing;
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+/// A running engine.
+pub struct Engine {
+    endpoint: String,
+    _process: Option<Child>,
+}
+
+impl Engine {
+    /// dynoxide, inside this process and in memory.
+    pub async fn dynoxide() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let database = dynoxide::Database::memory().unwrap();
+        tokio::spawn(dynoxide::server::serve_on(listener, database));
+        Self { endpoint, _process: None }
+    }
+
+    /// AWS's DynamoDB Local, a Java process in memory.
+    #[expect(clippy::disallowed_methods, reason = "the test's own environment, set by `make test`")]
+    pub async fn dynamodb_local() -> Self {
+        let folder = std::env::var("ECHOES_DYNAMODB_LOCAL")
+            .expect("ECHOES_DYNAMODB_LOCAL names the folder of DynamoDB Local's jars; `make test` sets it");
+        let library: PathBuf = folder.into();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let process = Command::new("java")
+            .arg(format!("-Djava.library.path={}", library.display()))
+            .arg("-cp")
+            .arg(library.join("*"))
+            .arg("com.amazonaws.services.dynamodbv2.local.main.ServerRunner")
+            .args(["-inMemory", "-sharedDb", "-port", &port.to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("java 17 runs DynamoDB Local");
+        let engine = Self { endpoint: format!("http://127.0.0.1:{port}"), _process: Some(process) };
+        engine.await_answer().await;
+        engine
+    }
+
+    async fn await_answer(&self) {
+        let mut poll = tokio::time::interval(Duration::from_millis(200));
+        for _ in 0..150 {
+            poll.tick().await;
+            if self.client().list_tables().send().await.is_ok() {
+                return;
+            }
+        }
+        panic!("{} did not answer within 30 s", self.endpoint);
+    }
+
+    fn client(&self) -> Client {
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&self.endpoint)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// A store of `region` over tables whose names begin with `prefix`, not yet created.
+    pub fn tables(&self, prefix: &str, region: &str) -> Store {
+        let look_up = |name: &str| match name {
+            "ECHOES_REGION" => Some(region.to_owned()),
+            "ECHOES_TABLE" => Some(format!("{prefix}-echoes")),
+            "ECHOES_OPS_TABLE" => Some(format!("{prefix}-ops")),
+            "ECHOES_LOCAL_TABLE" => Some(format!("{prefix}-local")),
+            _ => None,
+        };
+        let config = StoreConfig::read(&Environment::new(look_up)).unwrap();
+        Store::over(self.client(), config, Metrics::new().unwrap())
+    }
+
+    /// A store of eu-west-1 over new, empty tables.
+    pub async fn store(&self, prefix: &str) -> Store {
+        let store = self.tables(prefix, "eu-west-1");
+        store.create_tables(Billing::OnDemand, |_| {}).await.unwrap();
+        store
+    }
+}

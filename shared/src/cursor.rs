@@ -142,6 +142,8 @@ impl<'a> Parts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn keys() -> CursorKeys {
         CursorKeys::parse("k2:a-secret-of-sixteen-or-more,k1:another-secret-that-is-old").unwrap()

@@ -154,6 +154,8 @@ impl Echo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn content() -> NewEcho {
         NewEcho {

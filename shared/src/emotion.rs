@@ -92,6 +92,8 @@ impl fmt::Display for Emotion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn every_word_reads_back_as_itself() {

@@ -217,6 +217,8 @@ fn embedded_timestamp(uuid: Uuid) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn key(millis: u64) -> IdempotencyKey {
         IdempotencyKey::mint(Timestamp::from_millis(millis), &[7; 10])

@@ -85,6 +85,8 @@ pub fn recent_months(now: Timestamp) -> impl Iterator<Item = Month> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn echo() -> EchoId {
         "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20".parse().unwrap()

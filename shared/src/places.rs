@@ -74,6 +74,8 @@ const COUNTRIES: &[([u8; 2], i16, i16)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn the_table_is_sorted_and_sane() {

@@ -99,6 +99,8 @@ impl ListQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn fields(query: &str) -> Vec<String> {
         let problem = ListQuery::parse_timeline(Some(query)).unwrap_err();

@@ -136,6 +136,8 @@ impl Whereabouts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn nearest(latitude: &str, longitude: &str) -> Region {
         let here = Whereabouts { latitude: Some(latitude), longitude: Some(longitude), ..Whereabouts::default() };

@@ -183,6 +183,8 @@ impl Month {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const SAMPLE: &str = "2026-11-22T22:59:53.372Z";
 

@@ -214,6 +214,8 @@ fn days_to_live(value: Value) -> Result<u16, Fault> {
 mod tests {
     use super::*;
     use crate::emotion::Emotion;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn read(body: &str) -> Result<NewEcho, Problem> {
         new_echo(body.as_bytes(), &"ana".parse().unwrap(), Some("echoes-audio"))

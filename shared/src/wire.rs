@@ -156,6 +156,8 @@ fn user_id(segment: &str) -> Result<UserId, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     const ID: &str = "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20";
 

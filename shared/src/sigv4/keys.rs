@@ -59,6 +59,8 @@ impl EdgeKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn keys_are_read_and_secrets_hidden() {

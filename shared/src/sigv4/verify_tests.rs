@@ -3,6 +3,8 @@
 use super::*;
 use crate::sigv4::keys::EdgeKey;
 use crate::sigv4::sign::{Call, signature_headers};
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const TARGET: &str = "/v1/users/auth0%7Cana/echoes?cursor=a-b_c&limit=5";
 const HOST_NAME: &str = "127.0.0.1:7001";

@@ -1,0 +1,82 @@
+# Everything a person types here: `make help`. Each target does its own set-up first, so any of them may come first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Arguments of `make dev`: --fresh --empty --full.
+ARGS ?=
+
+native := --workspace --exclude echoes-edge
+worker_sources := $(shell find edge shared -name build -prune -o -type f \( -name '*.rs' -o -name '*.js' -o -name Cargo.toml \) -print) \
+                  Cargo.toml Cargo.lock $(wildcard wrangler.toml) infra/setup/build-worker.sh infra/setup/wasm-env.sh
+
+.PHONY: help
+help: ## This list
+	@printf 'Echoes. Targets:\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nmake dev ARGS="--fresh --empty --full" passes arguments on; make test SECTIONS="native wasm black-box" chooses.\n'
+
+.PHONY: dev
+dev: setup-dev binaries worker ## Run the whole service on this machine until Ctrl-C (ARGS="--fresh --empty --full")
+	$(start)
+
+.PHONY: build
+build: setup-dev binaries worker ## Build the core, the embedded cloud and the Worker
+
+.PHONY: worker
+worker: setup-dev edge/build/index.js ## Build the Worker alone, if its sources changed
+
+.PHONY: test
+test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-box" for some of them)
+	@infra/setup/run-tests.sh $(SECTIONS)
+
+.PHONY: lint
+lint: setup-ci ## Formatting, clippy, licences, boundaries; warnings are errors
+	cargo fmt --all --check
+	cargo clippy $(native) --all-targets -- -D warnings
+	@infra/setup/clippy-edge.sh
+	.cache/tools/bin/cargo-deny check --hide-inclusion-graph bans licenses sources
+	cargo test -p echoes-tests --test boundaries
+
+.PHONY: fmt
+fmt: ## Format all Rust sources
+	cargo fmt --all
+
+.PHONY: audit
+audit: setup-ci ## Look the dependencies up in the RustSec advisory database (needs the network)
+	.cache/tools/bin/cargo-deny check advisories
+
+.PHONY: setup
+setup: setup-ci ## Install everything that any target needs, and nothing twice
+
+.PHONY: clean
+clean: ## Remove what was built and the local data; tools stay (.cache and node_modules hold them)
+	rm -rf target edge/build .echoes .wrangler edge/.wrangler
+
+.PHONY: setup-dev setup-test setup-ci
+setup-dev setup-test setup-ci: setup-%:
+	@infra/setup/setup.sh $*
+
+.PHONY: binaries
+binaries:
+	cargo build --release -p echoes-core -p echoes-local
+
+edge/build/index.js: $(worker_sources)
+	@infra/setup/build-worker.sh
+
+# `make dev` turns into the supervisor (see become.c), so that Ctrl-C and SIGTERM reach it and its exit code is make's. Where
+# this make cannot load the function that does it, the supervisor is an ordinary child. Under `make -n` nothing is started.
+start = @exec infra/setup/dev.sh $(ARGS)
+ifneq ($(and $(filter dev,$(MAKECMDGOALS)),$(filter load,$(.FEATURES))),)
+ifeq ($(findstring n,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
+-load .cache/become.so
+.cache/become.so: infra/setup/become.c
+	-@mkdir -p .cache && cc -shared -fPIC -Wall -Wextra -o $@ $<
+ifneq ($(filter .cache/become.so,$(.LOADED)),)
+start = $(become exec infra/setup/dev.sh $(ARGS))
+endif
+endif
+endif

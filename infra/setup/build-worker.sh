@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Builds the edge into edge/build, with the project's own tools and no download, and prints the bundle's size.
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# shellcheck source=wasm-env.sh
+. "$SETUP/wasm-env.sh"
+
+# Where worker-build leaves the two files that are deployed, which depends on whose shim it uses.
+module=build/index_bg.wasm script=build/index.js
+if [[ -f $ROOT/edge/shim.js ]]; then
+  export CUSTOM_SHIM=$ROOT/edge/shim.js
+  module=build/worker/index.wasm script=build/worker/shim.mjs
+fi
+
+cd "$ROOT/edge"
+"$TOOLS/worker-build" --profile worker
+touch build/index.js  # there in both cases: what make compares with the sources
+
+packed() { gzip -9c "$1" | wc -c; }
+for file in "$module" "$script"; do
+  printf 'edge/%s: %d bytes, %d gzipped\n' "$file" "$(wc -c <"$file")" "$(packed "$file")"
+done
+printf 'Worker bundle: %d KiB, %d KiB gzipped\n' \
+  $((($(wc -c <"$module") + $(wc -c <"$script")) / 1024)) $((($(packed "$module") + $(packed "$script")) / 1024))

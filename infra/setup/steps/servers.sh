@@ -1,0 +1,16 @@
+# Redis and Memcached, which the tests start themselves on ports of their own.
+# shellcheck shell=bash
+
+title() { echo "redis-server, memcached"; }
+
+missing() {
+  local program
+  for program in redis-server memcached; do
+    command -v "$program" >/dev/null || echo "$program"
+  done
+}
+is_done() { [[ -z $(missing) ]]; }
+install() {
+  # shellcheck disable=SC2046
+  need_packages "the tests' caches" $(missing)
+}

@@ -1,0 +1,11 @@
+# The versions of every tool that the set-up installs and no lock file already pins. Sourced.
+# (npm's are in package-lock.json, wasm-bindgen's in Cargo.lock, DynamoDB Local's in dynamodb-local/pom.xml,
+# Python's in python/requirements.txt.)
+# shellcheck shell=bash disable=SC2034
+
+RUSTC_MINIMUM=1.94.1        # what the AWS SDK crates need
+NODE_MINIMUM=20             # runs npm and the installers; the Worker runs on node_modules' own 22
+JAVA_MINIMUM=17             # DynamoDB Local 2.x
+PYTHON_MINIMUM=3.9          # botocore
+WORKER_BUILD_VERSION=0.8.7  # goes with the `worker` crate of the same series
+CARGO_DENY_VERSION=0.20.2

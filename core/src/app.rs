@@ -55,9 +55,10 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let api = bind("ECHOES_LISTEN", config.listen).await?;
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
 
-    let readiness = Arc::new(Readiness::new(store.clone(), metrics.clone()));
+    let service = Arc::new(Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket));
+    let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
-        service: Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket),
+        service,
         verifier: Verifier::new(config.edge_keys, region),
         permits: Arc::new(Semaphore::new(config.max_in_flight)),
         metrics,

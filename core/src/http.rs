@@ -26,7 +26,7 @@ pub use routes::api;
 #[derive(Debug)]
 pub struct Context {
     /// The service.
-    pub service: Service,
+    pub service: Arc<Service>,
     /// Who may call.
     pub verifier: Verifier,
     /// A permit for each request that may be worked on.

@@ -8,9 +8,10 @@ use echoes_shared::cursor::CursorKeys;
 use echoes_shared::{Problem, Region};
 
 use crate::config::Name;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use random::Pools;
 
+pub use crate::store::StoreError;
 pub use read::{EmotionList, List, Status};
 pub use write::Written;
 

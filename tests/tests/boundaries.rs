@@ -102,7 +102,7 @@ const WORDS: &[Words] = &[
     Words {
         within: "core/src/http",
         except: &[],
-        never: &["aws_sdk", "aws_smithy", "aws_config"],
+        never: &["aws_sdk", "aws_smithy", "aws_config", "crate::store"],
         why: "the HTTP side does not know what stands behind the service",
     },
     Words {

@@ -11,20 +11,20 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use crate::metrics::Metrics;
-use crate::store::Store;
+use crate::service::Service;
 
 /// What readiness depends on.
 #[derive(Debug)]
 pub struct Readiness {
-    store: Store,
+    service: Arc<Service>,
     metrics: Metrics,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    /// Ready as long as `store` answers.
-    pub fn new(store: Store, metrics: Metrics) -> Self {
-        Self { store, metrics, draining: AtomicBool::new(false) }
+    /// Ready as long as the store of `service` answers.
+    pub fn new(service: Arc<Service>, metrics: Metrics) -> Self {
+        Self { service, metrics, draining: AtomicBool::new(false) }
     }
 
     /// Not ready any more: the process finishes what has begun and ends.
@@ -43,7 +43,7 @@ pub fn admin(readiness: Arc<Readiness>) -> Router {
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
-    let dynamodb = match readiness.store.probe().await {
+    let dynamodb = match readiness.service.store_answers().await {
         Ok(()) => "ok".to_owned(),
         Err(error) => error.to_string(),
     };

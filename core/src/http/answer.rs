@@ -16,8 +16,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::clock::{self, Stopwatch};
-use crate::service::{ServiceError, Written};
-use crate::store::StoreError;
+use crate::service::{ServiceError, StoreError, Written};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Seconds after which a caller of an unavailable core may come back.

@@ -4,7 +4,7 @@ use echoes_shared::query::ListQuery;
 use echoes_shared::{Echo, EchoId, Emotion, Problem, Region, Slug, Timestamp, UserId};
 use serde::Serialize;
 
-use super::{Service, ServiceError};
+use super::{Service, ServiceError, StoreError};
 use crate::store::Page;
 
 /// The body of a feed, the recent list or a timeline.
@@ -104,8 +104,13 @@ impl Service {
     }
 
     /// Whether the store answers.
+    pub async fn store_answers(&self) -> Result<(), StoreError> {
+        self.store.probe().await
+    }
+
+    /// What this region knows of itself; an error where its store does not answer.
     pub async fn status(&self) -> Result<Status, ServiceError> {
-        self.store.probe().await?;
+        self.store_answers().await?;
         Ok(Status { region: self.region, regions: [RegionStatus { name: self.region, healthy: true }] })
     }
 

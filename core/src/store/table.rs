@@ -7,6 +7,9 @@ mod spec;
 pub use check::TableReport;
 pub use create::Billing;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use echoes_shared::keys::schema;
+
 use super::{Store, StoreError};
 use spec::TableSpec;
 
@@ -20,12 +23,16 @@ impl Store {
         ]
     }
 
-    /// Whether the table of echoes is there and active.
+    /// Whether the table of echoes can be read: asks for a key that nobody can have, since no person is called `me`.
+    ///
+    /// It is a read like any other, not a `DescribeTable`, whose rate AWS limits to a few a second.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        const OPERATION: &str = "DescribeTable";
-        let output = self.call(OPERATION, self.client.describe_table().table_name(self.echoes()).send()).await?;
-        let active = output.table.as_ref().is_some_and(check::is_active);
-        let cause = || format!("{} is not active", self.echoes());
-        if active { Ok(()) } else { Err(StoreError::Refused { operation: OPERATION, cause: cause() }) }
+        let request = self
+            .client
+            .get_item()
+            .table_name(self.echoes())
+            .key(schema::USER_ID, AttributeValue::S("me".to_owned()))
+            .key(schema::TIMESTAMP, AttributeValue::S("0".to_owned()));
+        self.call("GetItem", request.send()).await.map(|_| ())
     }
 }

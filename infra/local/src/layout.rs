@@ -1,0 +1,84 @@
+//! The fixed names and ports of the embedded cloud, in one table.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use echoes_shared::Region;
+
+/// The tables that every region shares, by the names the cores are given.
+pub const REPLICATED_TABLES: [&str; 2] = [ECHOES_TABLE, OPS_TABLE];
+/// Echoes; replicated.
+pub const ECHOES_TABLE: &str = "EchoesTable";
+/// Counters, markers and settings; replicated.
+pub const OPS_TABLE: &str = "EchoesOps";
+/// Leases, checkpoints and dead letters; one for each region, never replicated.
+pub const LOCAL_TABLE: &str = "EchoesLocal";
+
+/// Uploaded audio.
+pub const AUDIO_BUCKET: &str = "echoes-audio";
+/// What the lifecycle takes out of the tables.
+pub const ARCHIVE_BUCKET: &str = "echoes-archive";
+
+/// The access key of the S3 server and, for form's sake, of the engines, which check none.
+pub const AWS_ACCESS_KEY_ID: &str = "ECHOESLOCALDEV000001";
+/// The key with which the edge signs its calls to the cores.
+pub const EDGE_KEY_ID: &str = "EDGEDEVKEY000001";
+
+/// The Worker under `wrangler dev`.
+pub const EDGE_PORT: u16 = 8787;
+/// The S3 server.
+pub const S3_PORT: u16 = 9000;
+/// The control API and the JWKS.
+pub const CONTROL_PORT: u16 = 7010;
+
+/// The fixed ports of one region, on 127.0.0.1.
+#[derive(Debug, Clone, Copy)]
+pub struct RegionPorts {
+    /// The core's signed API.
+    pub core: u16,
+    /// The core's `/healthz`, `/readyz` and `/metrics`.
+    pub admin: u16,
+    /// The DynamoDB engine's front.
+    pub dynamodb: u16,
+}
+
+impl RegionPorts {
+    /// The ports of `region`.
+    #[must_use]
+    pub const fn of(region: Region) -> Self {
+        let (core, admin, dynamodb) = match region {
+            Region::UsEast1 => (7001, 7101, 8001),
+            Region::UsWest2 => (7002, 7102, 8002),
+            Region::EuWest1 => (7003, 7103, 8003),
+            Region::ApSoutheast1 => (7004, 7104, 8004),
+        };
+        Self { core, admin, dynamodb }
+    }
+}
+
+/// Every fixed port with the name of the part that listens there.
+#[must_use]
+pub fn fixed_ports() -> Vec<(u16, String)> {
+    let mut ports = Vec::new();
+    for region in Region::ALL {
+        let RegionPorts { core, admin, dynamodb } = RegionPorts::of(region);
+        ports.push((dynamodb, format!("dynamodb {region}")));
+        ports.push((core, format!("core {region}")));
+        ports.push((admin, format!("core {region} (admin)")));
+    }
+    ports.push((S3_PORT, "s3".to_owned()));
+    ports.push((CONTROL_PORT, "control".to_owned()));
+    ports.push((EDGE_PORT, "edge".to_owned()));
+    ports
+}
+
+/// `port` on 127.0.0.1, the only address that anything here listens on.
+#[must_use]
+pub const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+/// `http://127.0.0.1:PORT`.
+#[must_use]
+pub fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}

@@ -1,0 +1,45 @@
+//! Asks a part over HTTP whether it is there: readiness of what runs outside this process.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{StatusCode, Uri};
+use http_body_util::Empty;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// How long one question may take: a part that hangs is asked again.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// The pause between questions. A part outside this process announces nothing, so asking is all there is.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The status that `GET url` answers with, or `None` when nothing answers in time.
+pub async fn status(url: &Uri) -> Option<StatusCode> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let answer = timeout(ATTEMPT, client.get(url.clone())).await.ok()?;
+    answer.ok().map(|response| response.status())
+}
+
+/// Asks until `accept` likes the status.
+///
+/// # Errors
+/// When `limit` has passed; the message says what was waited for and what came last.
+pub async fn wait_for(url: &str, accept: impl Fn(StatusCode) -> bool, limit: Duration) -> anyhow::Result<()> {
+    let uri: Uri = url.parse()?;
+    let deadline = Instant::now() + limit;
+    let mut last = None;
+    let asking = async {
+        loop {
+            last = status(&uri).await;
+            if last.is_some_and(&accept) {
+                return;
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    let in_time = timeout_at(deadline, asking).await.is_ok();
+    let last = last.map_or_else(|| "nothing answered".to_owned(), |status| format!("the last answer was {status}"));
+    anyhow::ensure!(in_time, "waited {} s for {url}: {last}", limit.as_secs());
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Black-box tests through the running stack: the real Worker, four cores, four databases.
+//!
+//! One stack serves all trials. Those that only use it run side by side; those that break a region run after them, one at a
+//! time, and mend what they broke; last the stack is stopped, which is a trial too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test may panic: that is how it fails"
+)]
+
+mod bad_input;
+mod caching;
+mod cors;
+mod create;
+mod delete;
+mod echo;
+mod emotions;
+mod failover;
+mod feed;
+mod idempotency;
+mod identity;
+mod locate;
+mod operator;
+mod outage;
+mod paths;
+mod random;
+mod recent;
+mod replication;
+mod signatures;
+mod stack;
+mod status;
+mod timeline;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use echoes_tests::World;
+use echoes_tests::stack::Stack;
+use echoes_tests::verdict;
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+
+/// The name of a trial and what it does.
+type Entry = (&'static str, fn(&World));
+
+/// Lists a module's trials under the module's name.
+macro_rules! trials {
+    ($name:ident: $($trial:ident),* $(,)?) => {
+        pub const $name: &[$crate::Entry] = &[$((concat!(module_path!(), "::", stringify!($trial)), $trial)),*];
+    };
+}
+pub(crate) use trials;
+
+/// Trials that leave every region as it is.
+const SIDE_BY_SIDE: &[&[Entry]] = &[
+    emotions::TRIALS,
+    feed::TRIALS,
+    random::TRIALS,
+    recent::TRIALS,
+    echo::TRIALS,
+    create::TRIALS,
+    delete::TRIALS,
+    timeline::TRIALS,
+    status::TRIALS,
+    identity::TRIALS,
+    bad_input::TRIALS,
+    paths::TRIALS,
+    cors::TRIALS,
+    caching::TRIALS,
+    locate::TRIALS,
+    replication::TRIALS,
+    signatures::TRIALS,
+    idempotency::TRIALS,
+    operator::TRIALS,
+    stack::TRIALS,
+];
+
+/// Trials that break regions and mend them.
+const ONE_AT_A_TIME: &[&[Entry]] = &[replication::FAULTS, operator::FAULTS, failover::FAULTS, outage::FAULTS];
+
+const THREADS: usize = 8;
+const STOP: &str = "stack::sigterm_stops_everything_with_exit_0";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    if arguments.list {
+        let listed = [SIDE_BY_SIDE, ONE_AT_A_TIME].concat().into_iter().flatten();
+        let mut listed: Vec<_> = listed.map(|(name, _)| Trial::test(short(name), || Ok(()))).collect();
+        listed.push(Trial::test(STOP, || Ok(())));
+        return libtest_mimic::run(&arguments, listed).exit_code();
+    }
+    let stack = match verdict::of(Stack::start) {
+        Ok(stack) => stack,
+        Err(complaint) => {
+            eprintln!("{complaint}");
+            return ExitCode::FAILURE;
+        }
+    };
+    verdict::listen();
+    let world = Arc::new(stack.world.clone());
+    let threads = arguments.test_threads.unwrap_or(THREADS);
+    let mut conclusions = vec![
+        run(&arguments, threads, trials_of(SIDE_BY_SIDE, &world)),
+        run(&arguments, 1, trials_of(ONE_AT_A_TIME, &world)),
+    ];
+    let stop = move || verdict::of(|| stack.stop()).flatten().map_err(Failed::from);
+    // However few trials were asked for, the stack is stopped.
+    let all = Arguments { filter: None, skip: Vec::new(), exact: false, ..arguments };
+    conclusions.push(run(&all, 1, vec![Trial::test(STOP, stop)]));
+    let failed = conclusions.iter().any(Conclusion::has_failed);
+    if failed { ExitCode::from(101) } else { ExitCode::SUCCESS }
+}
+
+fn trials_of(lists: &[&[Entry]], world: &Arc<World>) -> Vec<Trial> {
+    let trial = |&(name, test): &Entry| {
+        let world = Arc::clone(world);
+        Trial::test(short(name), move || verdict::of(|| test(&world)).map_err(Failed::from))
+    };
+    lists.iter().copied().flatten().map(trial).collect()
+}
+
+fn run(arguments: &Arguments, threads: usize, trials: Vec<Trial>) -> Conclusion {
+    libtest_mimic::run(&Arguments { test_threads: Some(threads), ..arguments.clone() }, trials)
+}
+
+/// Without the name of this binary.
+fn short(name: &str) -> &str {
+    name.split_once("::").map_or(name, |(_, rest)| rest)
+}

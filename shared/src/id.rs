@@ -10,14 +10,15 @@ use uuid::{Builder, Uuid, Version};
 use crate::policy::{KEY_MAX_AGE_MILLIS, KEY_MAX_AHEAD_MILLIS, MAX_USER_ID_CHARS};
 use crate::timestamp::Timestamp;
 
-/// A person: 1–128 of `A-Z a-z 0-9 _ . : @ | -`, not `me` (contract, *Bodies*).
+/// A person: 1–128 of `A-Z a-z 0-9 _ . : @ | -`, not `me` (contract, *Bodies*) nor a dot segment.
 ///
 /// `#` is not among them, so a person's name can never be mistaken for a bucketed key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(String);
 
-/// The reserved word of paths such as `/v1/users/me`.
-const ME: &str = "me";
+/// What cannot be a name: the word of paths such as `/v1/users/me`, and the two segments that every URL parser takes out of
+/// a path, so that such a person's timeline could not be asked for.
+const RESERVED: [&str; 3] = ["me", ".", ".."];
 
 impl UserId {
     /// The name itself.
@@ -32,7 +33,7 @@ impl FromStr for UserId {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:@|-".contains(&b);
         let fits = (1..=MAX_USER_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed);
-        if fits && text != ME { Ok(Self(text.to_owned())) } else { Err(InvalidId::User) }
+        if fits && !RESERVED.contains(&text) { Ok(Self(text.to_owned())) } else { Err(InvalidId::User) }
     }
 }
 
@@ -169,7 +170,7 @@ pub enum InvalidId {
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::User => "must be 1 to 128 of A-Z a-z 0-9 _ . : @ | - and not `me`",
+            Self::User => "must be 1 to 128 of A-Z a-z 0-9 _ . : @ | - and not `me`, `.` or `..`",
             Self::Echo => "must be a UUIDv7 in its 36-character form",
             Self::Key => "must be a UUIDv7 in its 36-character form",
         })
@@ -229,7 +230,7 @@ mod tests {
         for good in ["a", "ana", "auth0|5f7c", "a.b:c@d-e_F9", &"x".repeat(128)] {
             assert!(good.parse::<UserId>().is_ok(), "{good}");
         }
-        for bad in ["", "me", "a#202611", "a b", "é", "a/b", &"x".repeat(129), "a\0"] {
+        for bad in ["", "me", ".", "..", "a#202611", "a b", "é", "a/b", &"x".repeat(129), "a\0"] {
             assert_eq!(bad.parse::<UserId>(), Err(InvalidId::User), "{bad}");
         }
     }

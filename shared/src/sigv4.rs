@@ -21,6 +21,8 @@ pub const DATE_HEADER: &str = "x-amz-date";
 pub const BODY_HASH_HEADER: &str = "x-amz-content-sha256";
 
 const AMZ_PREFIX: &str = "x-amz-";
+/// What a scope ends with.
+const TERMINATOR: &str = "aws4_request";
 
 /// The settings of every AWS service but S3: the path is encoded twice and normalised.
 fn settings() -> SigningSettings {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::keys::EdgeKeys;
-use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, settings};
+use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, settings};
 use crate::policy::SIGNATURE_SKEW_SECONDS;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
@@ -22,7 +22,6 @@ use crate::wire::{CORE_PREFIX, SERVICE};
 
 const AUTHORIZATION: &str = "authorization";
 const HOST: &str = "host";
-const TERMINATOR: &str = "aws4_request";
 /// Headers that a signature names at most; ours name about eight.
 const MAX_SIGNED_HEADERS: usize = 32;
 

@@ -24,7 +24,10 @@ fn options_are_answered_everywhere(world: &World) {
     ] {
         let response = world.edge(&Request::new("OPTIONS", path)).expect(204);
         let said = words(&response, "allow");
-        assert!(allowed.split(' ').all(|word| said.contains(&word.to_owned())), "expected Allow: {allowed}\n{response}");
+        assert!(
+            allowed.split(' ').all(|word| said.contains(&word.to_owned())),
+            "expected Allow: {allowed}\n{response}"
+        );
     }
     for path in ["/v1/nothing", "/v1/emotions/joyful/echoes", "/v1/echoes/1"] {
         let response = world.edge(&Request::new("OPTIONS", path));
@@ -42,7 +45,10 @@ fn a_preflight_is_told_what_it_needs(world: &World) {
     let response = preflight("POST", "/v1/echoes", asked);
     assert!(words(&response, "access-control-allow-methods").contains(&"post".to_owned()), "{response}");
     let allowed = words(&response, "access-control-allow-headers");
-    assert!(asked.split(',').all(|name| allowed.contains(&name.to_owned())), "expected {asked} to be allowed\n{response}");
+    assert!(
+        asked.split(',').all(|name| allowed.contains(&name.to_owned())),
+        "expected {asked} to be allowed\n{response}"
+    );
     let response = preflight("DELETE", &format!("/v1/echoes/{}", fresh::key()), "authorization");
     assert!(words(&response, "access-control-allow-methods").contains(&"delete".to_owned()), "{response}");
     let response = preflight("GET", "/v1/emotions", "if-none-match");

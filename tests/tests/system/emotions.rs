@@ -9,9 +9,30 @@ const PATH: &str = "/v1/emotions";
 
 /// The contract's own list, copied by hand.
 pub const VOCABULARY: [&str; 24] = [
-    "happy", "calm", "excited", "peaceful", "energetic", "sad", "angry", "anxious", "grateful", "hopeful", "lonely",
-    "nostalgic", "loving", "proud", "surprised", "curious", "amused", "inspired", "bored", "tired", "melancholic",
-    "relieved", "confident", "playful",
+    "happy",
+    "calm",
+    "excited",
+    "peaceful",
+    "energetic",
+    "sad",
+    "angry",
+    "anxious",
+    "grateful",
+    "hopeful",
+    "lonely",
+    "nostalgic",
+    "loving",
+    "proud",
+    "surprised",
+    "curious",
+    "amused",
+    "inspired",
+    "bored",
+    "tired",
+    "melancholic",
+    "relieved",
+    "confident",
+    "playful",
 ];
 
 fn the_whole_vocabulary_is_listed(world: &World) {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use echoes_tests::people::id_of;
 use echoes_tests::shape::{check_read, list_of};
 use echoes_tests::waiting::{at_once, eventually};
-use echoes_tests::{Request, Value, World, cities, json};
+use echoes_tests::{Request, Value, World, cities, clock, fresh, json};
 
 super::trials!(
     TRIALS: an_emotion_without_echoes_is_an_empty_list, a_new_echo_comes_first, a_walk_shows_every_echo_once,
     the_page_is_as_long_as_asked, it_has_a_weak_tag_and_answers_304, head_is_get_without_a_body,
     a_cursor_belongs_to_its_list, an_unknown_emotion_is_404,
+    echoes_of_one_millisecond_are_all_there,
 );
 
 /// Nobody creates echoes of these but the trial that names them.
@@ -117,6 +118,21 @@ fn an_unknown_emotion_is_404(world: &World) {
     for word in ["joyful", "Happy", "happy%20", "happy%233", "happy%23", "", "hap%70y"] {
         world.get(&format!("/v1/emotions/{word}/echoes")).problem("not-found", &[]);
         world.get(&format!("/v1/emotions/{word}/random")).problem("not-found", &[]);
+    }
+}
+
+fn echoes_of_one_millisecond_are_all_there(world: &World) {
+    let at = clock::now();
+    let create =
+        |_| world.edge(&world.person("same").creating(fresh::key_at(at), &json!({ "emotion": "energetic" })));
+    let mut created: Vec<Value> = (0..6).map(create).map(|response| response.expect(201).json()).collect();
+    created.sort_by_key(|echo| std::cmp::Reverse(id_of(echo).to_owned()));
+    assert!(created.iter().all(|echo| echo["timestamp"] == at.to_string()), "{created:?}");
+    for limit in [1, 2, 4] {
+        eventually(Duration::from_secs(8), "all six, by their ids", || {
+            let walked = walk(world, "/v1/emotions/energetic/echoes", limit).concat();
+            if walked == created { Ok(()) } else { Err(format!("by {limit}: {walked:#?}")) }
+        });
     }
 }
 

@@ -119,7 +119,9 @@ fn the_body_cannot_name_the_person(world: &World) {
 }
 
 fn reads_need_no_token(world: &World) {
-    for path in ["/v1/emotions", "/v1/emotions/calm/echoes", "/v1/echoes/recent", "/v1/users/nobody/echoes", "/v1/status"] {
+    for path in
+        ["/v1/emotions", "/v1/emotions/calm/echoes", "/v1/echoes/recent", "/v1/users/nobody/echoes", "/v1/status"]
+    {
         world.edge(&Request::get(path).header("authorization", "Bearer rubbish")).expect(200);
     }
 }

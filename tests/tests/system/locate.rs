@@ -53,7 +53,9 @@ fn without_coordinates_the_country_decides(world: &World) {
         let region = region_of(world, with(none.clone(), &json!({ "country": "DE", "continent": "AS" })));
         assert_eq!(region, "eu-west-1", "{none}");
     }
-    for (country, expected) in [("SG", "ap-southeast-1"), ("AU", "ap-southeast-1"), ("BR", "us-east-1"), ("NG", "eu-west-1")] {
+    for (country, expected) in
+        [("SG", "ap-southeast-1"), ("AU", "ap-southeast-1"), ("BR", "us-east-1"), ("NG", "eu-west-1")]
+    {
         assert_eq!(region_of(world, json!({ "country": country })), expected, "{country}");
     }
 }
@@ -63,14 +65,18 @@ fn then_the_continent(world: &World) {
         let region = region_of(world, with(none.clone(), &json!({ "country": "XX", "continent": "AS" })));
         assert_eq!(region, "ap-southeast-1", "{none}");
     }
-    for (continent, expected) in [("EU", "eu-west-1"), ("AF", "eu-west-1"), ("OC", "ap-southeast-1"), ("SA", "us-east-1")] {
+    for (continent, expected) in
+        [("EU", "eu-west-1"), ("AF", "eu-west-1"), ("OC", "ap-southeast-1"), ("SA", "us-east-1")]
+    {
         assert_eq!(region_of(world, json!({ "country": 5, "continent": continent })), expected, "{continent}");
     }
 }
 
 fn then_the_default(world: &World) {
     for none in no_coordinates() {
-        for unknown in [json!({}), json!({ "country": "T1", "continent": "??" }), json!({ "country": "", "continent": "" })] {
+        for unknown in
+            [json!({}), json!({ "country": "T1", "continent": "??" }), json!({ "country": "", "continent": "" })]
+        {
             assert_eq!(region_of(world, with(none.clone(), &unknown)), "us-east-1", "{none} {unknown}");
         }
     }

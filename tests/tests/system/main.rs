@@ -23,6 +23,7 @@ mod feed;
 mod idempotency;
 mod identity;
 mod locate;
+mod one_core;
 mod operator;
 mod outage;
 mod paths;
@@ -72,15 +73,19 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     locate::TRIALS,
     replication::TRIALS,
     signatures::TRIALS,
+    signatures::FORMS,
     idempotency::TRIALS,
     operator::TRIALS,
+    one_core::TRIALS,
     stack::TRIALS,
 ];
 
-/// Trials that break regions and mend them.
-const ONE_AT_A_TIME: &[&[Entry]] = &[replication::FAULTS, operator::FAULTS, failover::FAULTS, outage::FAULTS];
+/// Trials that need the machine for themselves, and those that break regions and mend them.
+const ONE_AT_A_TIME: &[&[Entry]] =
+    &[bad_input::ALONE, idempotency::ALONE, replication::FAULTS, operator::FAULTS, failover::FAULTS, outage::FAULTS];
 
-const THREADS: usize = 8;
+/// Two processors carry five servers and the Workers runtime besides.
+const THREADS: usize = 4;
 const STOP: &str = "stack::sigterm_stops_everything_with_exit_0";
 
 fn main() -> ExitCode {
@@ -91,6 +96,7 @@ fn main() -> ExitCode {
         listed.push(Trial::test(STOP, || Ok(())));
         return libtest_mimic::run(&arguments, listed).exit_code();
     }
+    verdict::listen();
     let stack = match verdict::of(Stack::start) {
         Ok(stack) => stack,
         Err(complaint) => {
@@ -98,7 +104,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    verdict::listen();
+    if let Err(error) = stack.stop_on_interrupt() {
+        eprintln!("Ctrl-C will leave the stack running: {error}");
+    }
     let world = Arc::new(stack.world.clone());
     let threads = arguments.test_threads.unwrap_or(THREADS);
     let mut conclusions = vec![

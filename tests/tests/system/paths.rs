@@ -9,10 +9,27 @@ super::trials!(
 
 fn an_unknown_path_is_404(world: &World) {
     for path in [
-        "/v1", "/v1/", "/v2/emotions", "/v1/nothing", "/v1/emotions/", "/v1/emotions/happy", "/V1/emotions",
-        "/v1/emotions/happy/echoes/", "/v1/emotions/happy/echoes/1", "/v1//emotions", "//v1/emotions",
-        "/v1/echoes/recent/", "/v1/users/ana", "/v1/status/x", "/healthz", "/metrics", "/v1/emotions;x=1",
-        "/v1/emotions%2Fhappy%2Fechoes", "/favicon.ico", "/.env", "/v1/emotions%3Flimit=1",
+        "/v1",
+        "/v1/",
+        "/v2/emotions",
+        "/v1/nothing",
+        "/v1/emotions/",
+        "/v1/emotions/happy",
+        "/V1/emotions",
+        "/v1/emotions/happy/echoes/",
+        "/v1/emotions/happy/echoes/1",
+        "/v1//emotions",
+        "//v1/emotions",
+        "/v1/echoes/recent/",
+        "/v1/users/ana",
+        "/v1/status/x",
+        "/healthz",
+        "/metrics",
+        "/v1/emotions;x=1",
+        "/v1/emotions%2Fhappy%2Fechoes",
+        "/favicon.ico",
+        "/.env",
+        "/v1/emotions%3Flimit=1",
     ] {
         world.get(path).problem("not-found", &[]);
         world.edge(&Request::new("POST", path).json(&json!({}))).problem("not-found", &[]);
@@ -36,7 +53,10 @@ fn another_method_is_405_and_told_what_is_allowed(world: &World) {
             let response = world.edge(&Request::new(method, path));
             response.problem("method-not-allowed", &[]);
             let said: Vec<_> = response.one("allow").split(',').map(str::trim).collect();
-            assert!(allowed.iter().all(|method| said.contains(method)), "expected Allow to name {allowed:?}\n{response}");
+            assert!(
+                allowed.iter().all(|method| said.contains(method)),
+                "expected Allow to name {allowed:?}\n{response}"
+            );
             assert!(!said.contains(method), "expected Allow without {method}\n{response}");
         }
     }
@@ -46,9 +66,16 @@ fn another_method_is_405_and_told_what_is_allowed(world: &World) {
 /// thing that the whole path does not name.
 fn dots_lead_nowhere(world: &World) {
     for path in [
-        "/v1/../../etc/passwd", "/../../../etc/passwd", "/v1/echoes/../../../etc/passwd", "/v1/%2e%2e/%2e%2e/etc/passwd",
-        "/v1/emotions/..", "/v1/emotions/happy/..%2f..%2fechoes", "/v1/emotions/..%5cechoes/echoes",
-        "/v1/emotions/happy/echoes/..", "/v1/..;/metrics", "/v1/emotions/..%2fhappy/echoes",
+        "/v1/../../etc/passwd",
+        "/../../../etc/passwd",
+        "/v1/echoes/../../../etc/passwd",
+        "/v1/%2e%2e/%2e%2e/etc/passwd",
+        "/v1/emotions/..",
+        "/v1/emotions/happy/..%2f..%2fechoes",
+        "/v1/emotions/..%5cechoes/echoes",
+        "/v1/emotions/happy/echoes/..",
+        "/v1/..;/metrics",
+        "/v1/emotions/..%2fhappy/echoes",
     ] {
         world.get(path).problem("not-found", &[]);
     }
@@ -78,7 +105,9 @@ fn a_path_of_8_kib_is_413(world: &World) {
 }
 
 fn an_unknown_query_is_ignored(world: &World) {
-    for target in ["/v1/emotions?x=1", "/v1/emotions/calm/echoes?x=1&y&&=&limit=5", "/v1/status?region=mars", "/v1/emotions?"] {
+    for target in
+        ["/v1/emotions?x=1", "/v1/emotions/calm/echoes?x=1&y&&=&limit=5", "/v1/status?region=mars", "/v1/emotions?"]
+    {
         world.get(target).expect(200);
     }
     // Percent-signs that encode nothing are no reason to fail.

@@ -21,7 +21,8 @@ fn every_echo_is_drawn_and_nothing_else(world: &World) {
     let mut drawn = BTreeSet::new();
     // One of three stays away from 60 fair draws once in ten thousand million runs.
     for _ in 0..60 {
-        let response = world.get("/v1/emotions/inspired/random").expect(200).expect_header("cache-control", "no-store");
+        let response =
+            world.get("/v1/emotions/inspired/random").expect(200).expect_header("cache-control", "no-store");
         check_read(&response);
         let echo = response.json();
         check_echo(&echo);

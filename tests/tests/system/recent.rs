@@ -30,7 +30,11 @@ fn a_walk_goes_on_where_it_stopped(world: &World) {
     let created: Vec<_> = (0..5).map(|_| ana.create(world, &json!({ "emotion": "lonely" }))).collect();
     eventually(Duration::from_secs(8), "the five in the recent list", || {
         let (echoes, _) = list_of(&world.get(&format!("{PATH}?limit=100")));
-        if created.iter().all(|echo| echoes.contains(echo)) { Ok(()) } else { Err(format!("{} echoes", echoes.len())) }
+        if created.iter().all(|echo| echoes.contains(echo)) {
+            Ok(())
+        } else {
+            Err(format!("{} echoes", echoes.len()))
+        }
     });
     let first = world.get(&format!("{PATH}?limit=3"));
     let (first, cursor) = list_of(&first);

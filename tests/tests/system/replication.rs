@@ -48,7 +48,13 @@ fn a_create_is_seen_by_every_core(world: &World) {
         for core in world.cores() {
             await_at(world, core.region, &echo, SOON);
             let response = core.get(&format!("/v1/echoes/{}", id_of(&echo))).send().expect(200);
-            assert_eq!(response.json(), echo, "{} differs from what {} created\n{response}", core.region, city.region);
+            assert_eq!(
+                response.json(),
+                echo,
+                "{} differs from what {} created\n{response}",
+                core.region,
+                city.region
+            );
             let response = core.get(&ana.timeline()).send().expect(200);
             assert_eq!(response.json()["echoes"], json!([echo]), "{response}");
         }
@@ -64,7 +70,12 @@ fn every_region_stores_the_same_item(world: &World) {
     assert_eq!(items[0]["timestamp"], json!({ "S": key }), "{items:#?}");
     assert_eq!(items[0]["origin"], json!({ "S": "us-west-2" }), "{items:#?}");
     // Replication adds nothing of its own.
-    let strange: Vec<_> = items[0].as_object().unwrap().keys().filter(|name| name.contains("aws:rep") || name.starts_with('_')).collect();
+    let strange: Vec<_> = items[0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .filter(|name| name.contains("aws:rep") || name.starts_with('_'))
+        .collect();
     assert!(strange.is_empty(), "{strange:?}");
     // Deleted, the tombstone is the same everywhere, and has left every index.
     world.edge(&ana.deleting(id_of(&echo)).from(&cities::SEATTLE)).expect(204);
@@ -84,7 +95,12 @@ fn the_control_api_says_how_regions_are(world: &World) {
     assert_eq!(names, Region::ALL.map(Region::as_str));
     for region in regions {
         assert!(region["backlog"].is_u64(), "{region}");
-        for (name, value) in [("core", json!("running")), ("dynamodb", json!("running")), ("partitioned", json!(false)), ("lagMs", json!(0))] {
+        for (name, value) in [
+            ("core", json!("running")),
+            ("dynamodb", json!("running")),
+            ("partitioned", json!(false)),
+            ("lagMs", json!(0)),
+        ] {
             assert_eq!(region[name], value, "{region}");
         }
     }
@@ -92,7 +108,9 @@ fn the_control_api_says_how_regions_are(world: &World) {
 
 fn the_control_api_refuses_nonsense(world: &World) {
     let control = world.control();
-    for change in [json!({ "core": "paused" }), json!({ "lagMs": -1 }), json!({ "partitioned": "yes" }), json!({ "colour": 1 })] {
+    for change in
+        [json!({ "core": "paused" }), json!({ "lagMs": -1 }), json!({ "partitioned": "yes" }), json!({ "colour": 1 })]
+    {
         let response = control.patch("us-east-1", &change);
         assert_eq!(response.status, 400, "{response}");
     }
@@ -103,7 +121,10 @@ fn the_control_api_refuses_nonsense(world: &World) {
     }
     let jwks = Request::get("/.well-known/jwks.json").send(&control.base).json();
     let key = &jwks["keys"][0];
-    assert!(key["kid"].is_string() && key["kty"] == "EC" && key.get("d").is_none(), "expected a public key alone: {jwks}");
+    assert!(
+        key["kid"].is_string() && key["kty"] == "EC" && key.get("d").is_none(),
+        "expected a public key alone: {jwks}"
+    );
 }
 
 fn lag_delays_and_loses_nothing(world: &World) {
@@ -137,10 +158,7 @@ fn a_partition_keeps_writes_apart_and_then_merges_them(world: &World) {
     assert_eq!((&inside["origin"], &outside["origin"]), (&json!("eu-west-1"), &json!("ap-southeast-1")));
     await_at(world, Region::UsEast1, &outside, SOON);
     throughout(Duration::from_millis(700), "each side keeps to itself", || {
-        let seen = [
-            status_at(world, Region::UsEast1, &inside),
-            status_at(world, Region::EuWest1, &outside),
-        ];
+        let seen = [status_at(world, Region::UsEast1, &inside), status_at(world, Region::EuWest1, &outside)];
         if seen.iter().all(|(status, _)| *status == 404) { Ok(()) } else { Err(format!("{seen:#?}")) }
     });
     let regions = control.regions();

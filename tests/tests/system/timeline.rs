@@ -1,5 +1,6 @@
 //! `GET /v1/users/{userId}/echoes`
 
+use echoes_tests::people::id_of;
 use echoes_tests::shape::{check_read, list_of};
 use echoes_tests::{Request, Value, World, json};
 
@@ -7,6 +8,7 @@ super::trials!(
     TRIALS: a_person_without_echoes_has_an_empty_list, the_newest_come_first_and_are_the_persons_own,
     one_emotion_alone, a_walk_shows_every_echo_once, it_has_a_weak_tag_and_answers_304, head_is_get_without_a_body,
     a_cursor_belongs_to_its_list, any_userid_may_be_asked_for, a_bad_query_names_the_parameter,
+    a_walk_survives_the_delete_of_where_it_stands,
 );
 
 fn a_person_without_echoes_has_an_empty_list(world: &World) {
@@ -107,4 +109,24 @@ fn a_bad_query_names_the_parameter(world: &World) {
     ] {
         world.get(&format!("{path}?{query}")).problem("invalid-request", &[field]);
     }
+}
+
+fn a_walk_survives_the_delete_of_where_it_stands(world: &World) {
+    let ana = world.person("timeline");
+    let mut created: Vec<Value> = (0..5).map(|_| ana.create(world, &json!({ "emotion": "calm" }))).collect();
+    created.sort_by_key(|echo| std::cmp::Reverse(echo["timestamp"].to_string()));
+    let (page, cursor) = list_of(&world.get(&format!("{}?limit=2", ana.timeline())));
+    world.edge(&ana.deleting(id_of(&page[1]))).expect(204);
+    world.edge(&ana.deleting(id_of(&created[3]))).expect(204);
+    let rest = world.get(&format!("{}?limit=2&cursor={}", ana.timeline(), cursor.expect("a second page")));
+    let mut rest_ids: Vec<Value> = list_of(&rest).0;
+    if let (_, Some(cursor)) = list_of(&rest) {
+        rest_ids.extend(list_of(&world.get(&format!("{}?limit=2&cursor={cursor}", ana.timeline()))).0);
+    }
+    let all: Vec<_> = page.iter().chain(&rest_ids).map(id_of).collect();
+    let expected = [0, 1, 2, 4].map(|nth| id_of(&created[nth]));
+    let (mut sorted, mut wanted) = (all.clone(), expected.to_vec());
+    sorted.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(sorted, wanted, "{rest}");
 }

@@ -1,0 +1,160 @@
+//! Calls to the cores: signed, nearest healthy region first, within one deadline for all attempts.
+
+pub mod answer;
+pub mod attempts;
+mod home;
+pub mod transport;
+
+use std::cell::RefCell;
+
+use echoes_shared::policy::REGION_ATTEMPTS;
+use echoes_shared::sigv4::sign::{Call as SignedCall, signature_headers};
+use echoes_shared::{IdempotencyKey, Region, Timestamp, UserId, validate, wire};
+
+use crate::clock;
+use crate::config::OriginConfig;
+use crate::health::HealthTable;
+use crate::{log, random};
+use answer::Answer;
+use attempts::Budget;
+use transport::Outgoing;
+
+pub use home::delete;
+
+thread_local! {
+    static HEALTH: RefCell<HealthTable> = RefCell::default();
+}
+
+/// What a core is asked.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// `GET`, `POST`, …
+    pub method: &'static str,
+    /// The canonical path and query.
+    pub target: String,
+    /// The request's id.
+    pub request_id: String,
+    /// The caller, for writes.
+    pub user: Option<UserId>,
+    /// The name of a create.
+    pub key: Option<IdempotencyKey>,
+    /// The body; empty for none.
+    pub body: Vec<u8>,
+    /// Whether the region asked is to decide in place of the echo's home, which is down.
+    pub fallback: bool,
+}
+
+impl Call {
+    /// A read.
+    pub fn get(target: String, request_id: &str) -> Self {
+        let request_id = request_id.to_owned();
+        Self { method: "GET", target, request_id, user: None, key: None, body: Vec::new(), fallback: false }
+    }
+}
+
+/// No region answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unavailable;
+
+/// Asks the nearest healthy region, and the next ones when it fails. Only for calls that any region may answer, and that
+/// may be made twice. `began` is when somebody began to wait for it.
+pub async fn ask(
+    call: &Call,
+    config: &OriginConfig,
+    nearest: &[Region],
+    began: Timestamp,
+) -> Result<Answer, Unavailable> {
+    let budget = Budget::new(began);
+    let regions: Vec<_> = order(config, nearest).into_iter().take(REGION_ATTEMPTS).collect();
+    for (attempts_left, region) in (1..=regions.len()).rev().zip(regions) {
+        if budget.is_spent(clock::now()) {
+            break;
+        }
+        if let Some(answer) = attempt(call, config, region, &budget, attempts_left).await {
+            return Ok(answer);
+        }
+    }
+    Err(Unavailable)
+}
+
+/// The regions that have a core, in the order in which to ask them.
+fn order(config: &OriginConfig, nearest: &[Region]) -> Vec<Region> {
+    let configured: Vec<_> = nearest.iter().copied().filter(|region| config.cores.contains_key(region)).collect();
+    HEALTH.with_borrow(|health| health.order(&configured, clock::now()))
+}
+
+/// Asks one region within its share of what is left, and notes how that went.
+async fn attempt(
+    call: &Call,
+    config: &OriginConfig,
+    region: Region,
+    budget: &Budget,
+    attempts_left: usize,
+) -> Option<Answer> {
+    let deadline_millis = budget.share_millis(clock::now(), attempts_left);
+    match ask_region(call, config, region, deadline_millis).await {
+        Ok(answer) => Some(answer),
+        Err(failure) => {
+            log::warn("region_failed", &format!("{region}: {failure}"), &call.request_id);
+            None
+        }
+    }
+}
+
+/// Asks exactly this region.
+pub async fn ask_region(
+    call: &Call,
+    config: &OriginConfig,
+    region: Region,
+    deadline_millis: u32,
+) -> Result<Answer, answer::Failure> {
+    let asked_at = clock::now();
+    HEALTH.with_borrow_mut(|health| health.begin(region, asked_at));
+    let outcome = match outgoing(call, config, region, deadline_millis) {
+        Some(outgoing) => transport::send(outgoing).await,
+        None => Err(answer::Failure::NotSigned),
+    };
+    let answer = outcome.and_then(|received| Answer::judge(received, region, asked_at, call.method));
+    HEALTH.with_borrow_mut(|health| match &answer {
+        Ok(_) => health.succeeded(region),
+        Err(_) => {
+            let [jitter] = random::bytes();
+            health.failed(region, clock::now(), jitter);
+        }
+    });
+    answer
+}
+
+/// Whether every region failed lately.
+pub fn is_down(config: &OriginConfig) -> bool {
+    config.cores.keys().all(|&region| is_avoided(region))
+}
+
+/// Whether the region failed lately.
+fn is_avoided(region: Region) -> bool {
+    HEALTH.with_borrow(|health| health.is_avoided(region, clock::now()))
+}
+
+/// The signed call, or `None` where the region has no core or the call cannot be signed.
+fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis: u32) -> Option<Outgoing> {
+    let url = format!("{}{}", config.cores.get(&region)?, call.target);
+    let mut signed: Vec<(&str, &str)> = vec![(wire::CORE_REQUEST_ID, &call.request_id)];
+    if let Some(user) = &call.user {
+        signed.push((wire::CORE_USER, user.as_str()));
+    }
+    if call.fallback {
+        signed.push((wire::CORE_FALLBACK, "1"));
+    }
+    let to_sign = SignedCall { method: call.method, url: &url, headers: &signed, body: &call.body };
+    let signature = signature_headers(to_sign, &config.key, region, clock::now()).ok()?;
+    let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+    let mut headers: Vec<_> = signed.iter().map(own).collect();
+    headers.extend(signature);
+    if let Some(key) = call.key {
+        headers.push((wire::IDEMPOTENCY_KEY.to_owned(), key.to_string()));
+        headers.push(("content-type".to_owned(), validate::JSON.to_owned()));
+    }
+    let body = call.body.clone();
+    let (answer_limit_bytes, wanted) = (None, answer::WANTED);
+    Some(Outgoing { method: call.method, url, headers, body, deadline_millis, answer_limit_bytes, wanted })
+}

@@ -1,0 +1,165 @@
+//! What a core answered, and whether that counts as an answer at all.
+
+use std::fmt;
+
+use echoes_shared::wire;
+use echoes_shared::{Region, Timestamp};
+
+use super::transport::Received;
+use crate::response::header;
+
+/// The headers of a core's answer that matter to the edge or the caller.
+pub const WANTED: &[&str] = &[
+    header::CONTENT_TYPE,
+    header::ETAG,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::CACHE_STATUS,
+    header::SERVER_TIMING,
+    wire::REGION,
+    wire::CORE_HOME,
+];
+
+/// Why a region's attempt failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The call could not be signed.
+    NotSigned,
+    /// No connection, or it broke.
+    Unreachable,
+    /// Nothing within the attempt's share of the deadline.
+    Late,
+    /// The core refused our signature: our settings and the core's differ.
+    Refused(u16),
+    /// The body is longer than was asked for.
+    TooLong,
+    /// The core itself failed.
+    Status(u16),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSigned => f.write_str("the call could not be signed"),
+            Self::Unreachable => f.write_str("no connection"),
+            Self::Late => f.write_str("no answer in time"),
+            Self::TooLong => f.write_str("the answer is too long"),
+            Self::Refused(status) => {
+                write!(f, "it refused our signature with {status}: check the key and ECHOES_CORES")
+            }
+            Self::Status(status) => write!(f, "status {status}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// How a status counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// An answer for the caller, or for us.
+    Answer,
+    /// Our signature was refused.
+    Refused,
+    /// The region failed.
+    Failed,
+}
+
+impl Verdict {
+    /// Judges a status. Callers are known at the edge, so a 401 of a core is always about our signature; and a 403 is, unless
+    /// it answers a write to another person's echo.
+    pub const fn of(status: u16, method: &str) -> Self {
+        let edits = matches!(method.as_bytes(), b"DELETE" | b"PATCH");
+        match status {
+            401 => Self::Refused,
+            403 if !edits => Self::Refused,
+            200..=299 | 400..=499 => Self::Answer,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// What a core answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The region that answered.
+    pub region: Region,
+    /// When it was asked.
+    pub asked_at: Timestamp,
+    /// 200–299 or 400–499.
+    pub status: u16,
+    /// The body, for the caller as it is.
+    pub body: Vec<u8>,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Answer {
+    /// The answer in what was received, or why it is none.
+    pub fn judge(received: Received, region: Region, asked_at: Timestamp, method: &str) -> Result<Self, Failure> {
+        let Received { status, headers, body } = received;
+        match Verdict::of(status, method) {
+            Verdict::Answer => Ok(Self { region, asked_at, status, body, headers }),
+            Verdict::Refused => Err(Failure::Refused(status)),
+            Verdict::Failed => Err(Failure::Status(status)),
+        }
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| *other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The list without the echoes that were taken out of it: another body, so another tag.
+    #[must_use]
+    pub fn with_echoes_removed(mut self, body: Vec<u8>, removed: usize) -> Self {
+        self.body = body;
+        for (_, tag) in self.headers.iter_mut().filter(|(name, _)| *name == header::ETAG) {
+            *tag = format!("{}-{removed}\"", tag.strip_suffix('"').unwrap_or("W/\""));
+        }
+        self
+    }
+
+    /// The region that the answer names: the core's own word, else the one that was asked.
+    pub fn region_name(&self) -> &str {
+        self.header(wire::REGION).unwrap_or(self.region.as_str())
+    }
+
+    /// The region to ask instead, where this one says that it is not the echo's home.
+    pub fn home(&self) -> Option<Region> {
+        const MISDIRECTED: u16 = 421;
+        let home = self.header(wire::CORE_HOME)?;
+        if self.status == MISDIRECTED { home.parse().ok() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn faults_of_the_caller_are_answers_and_ours_are_not() {
+        for status in [200, 201, 204, 400, 404, 409, 413, 421, 429] {
+            assert_eq!(Verdict::of(status, "POST"), Verdict::Answer, "{status}");
+        }
+        for status in [0, 101, 301, 304, 500, 502, 503, 504, 600] {
+            assert_eq!(Verdict::of(status, "GET"), Verdict::Failed, "{status}");
+        }
+        assert_eq!(Verdict::of(401, "DELETE"), Verdict::Refused);
+        assert_eq!(Verdict::of(403, "GET"), Verdict::Refused);
+        assert_eq!(Verdict::of(403, "DELETE"), Verdict::Answer);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_misdirected_call_names_the_home() {
+        let answer = |status, home: &str| {
+            let headers = vec![(wire::CORE_HOME, home.to_owned())];
+            let received = Received { status, headers, body: Vec::new() };
+            Answer::judge(received, Region::UsEast1, Timestamp::from_millis(1), "DELETE").unwrap()
+        };
+        assert_eq!(answer(421, "eu-west-1").home(), Some(Region::EuWest1));
+        assert_eq!(answer(421, "mars-1").home(), None);
+        assert_eq!(answer(204, "eu-west-1").home(), None);
+    }
+}

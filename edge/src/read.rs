@@ -1,0 +1,247 @@
+//! Reads: from memory without a promise, else from the data centre, else from the nearest healthy region.
+
+use std::rc::Rc;
+
+use echoes_shared::query::ListQuery;
+use echoes_shared::wire::Resource;
+use echoes_shared::{Problem, Slug, Timestamp};
+use wasm_bindgen::JsValue;
+use web_sys::Response;
+
+use crate::arrival::{Arrival, Outcome};
+use crate::cache::entry::{Content, Entry};
+use crate::cache::freshness::Age;
+use crate::cache::status::{Forwarded, forwarded};
+use crate::cache::{self, CacheKey, Subject, data_centre, flight};
+use crate::clock;
+use crate::conditional::none_match;
+use crate::config::OriginConfig;
+use crate::origin::answer::Answer;
+use crate::origin::{self, Call};
+use crate::response::{Common, Refusal, Reply, header};
+
+/// Seconds after which a caller may try again when no region answers.
+const RETRY_AFTER_SECONDS: u32 = 2;
+const FOUND: u16 = 200;
+
+type Answered = Result<Result<Response, Refusal>, JsValue>;
+
+/// Answers a read that the edge caches.
+pub fn cached(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Outcome {
+    let list = match resource {
+        Resource::Feed(_) | Resource::Recent => match ListQuery::parse(query) {
+            Ok(list) => Some(list),
+            Err(problem) => return arrival.refuse(problem),
+        },
+        Resource::Echo(id) if cache::is_gone(*id) => return arrival.refuse(gone()),
+        _ => None,
+    };
+    let Some(key) = CacheKey::of(resource, list.as_ref()) else {
+        return bypassed(arrival, resource, query);
+    };
+    match cache::lookup(&key, arrival.at) {
+        Some((entry, Age::Fresh(left))) => hit(&arrival, &entry, left).map(JsValue::from),
+        Some((entry, Age::Stale(left))) => {
+            let response = hit(&arrival, &entry, left)?;
+            refresh_after_the_answer(&arrival, key, &entry);
+            Ok(response.into())
+        }
+        _ => arrival.later(|arrival| missed(arrival, key)),
+    }
+}
+
+/// Answers a read that is never cached here: another one each time, or one person's.
+pub fn bypassed(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Outcome {
+    let mut target = resource.path();
+    let mut common = Common::Unstored;
+    if let Resource::Timeline(_) = resource {
+        match ListQuery::parse_timeline(query) {
+            Ok(list) => {
+                target.push('?');
+                target.push_str(&list.canonical());
+                common = Common::Revalidated;
+            }
+            Err(problem) => return arrival.refuse(problem),
+        }
+    }
+    arrival.later(move |arrival| async move {
+        let config = match arrival.config() {
+            Ok(config) => config,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let call = Call::get(target, &arrival.id);
+        match ask_for_what_lives(&call, &config.origin, &arrival, arrival.at).await {
+            Ok(answer) => pass_on(&arrival, &answer, common, Forwarded::Bypassed).map(Ok),
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    })
+}
+
+/// Serves what neither the memory nor a look at the clock could.
+async fn missed(arrival: Arrival, key: CacheKey) -> Answered {
+    let config = match arrival.config() {
+        Ok(config) => config,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let turn = flight::take_turn(&key.text).await;
+    if let Some((entry, left, stale)) = find(&key).await? {
+        if stale {
+            refresh_after_the_answer(&arrival, key, &entry);
+        }
+        return hit(&arrival, &entry, left).map(Ok);
+    }
+    // With every region known to be down, nobody is made to wait for three more failures: a probe goes on behind.
+    if origin::is_down(&config.origin)
+        && let Some((entry, left)) = in_place_of_an_error(&key)
+    {
+        refresh_after_the_answer(&arrival, key, &entry);
+        return hit(&arrival, &entry, left).map(Ok);
+    }
+    let call = Call::get(key.text.clone(), &arrival.id);
+    let answer = match ask_for_what_lives(&call, &config.origin, &arrival, arrival.at).await {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            return match in_place_of_an_error(&key) {
+                Some((entry, left)) => hit(&arrival, &entry, left).map(Ok),
+                None => Ok(Err(refusal)),
+            };
+        }
+    };
+    let stored = store(&arrival, &key, &answer)?;
+    drop(turn);
+    let forwarded = if stored { Forwarded::Stored } else { Forwarded::Missed };
+    let common = if answer.status == FOUND { Common::Cached } else { Common::Unstored };
+    pass_on(&arrival, &answer, common, forwarded).map(Ok)
+}
+
+/// What may be served under a key without asking a core: the memory, which another request may have filled meanwhile, then
+/// the data centre. What is too old to be served stays in memory, in case no region answers.
+async fn find(key: &CacheKey) -> Result<Option<(Rc<Entry>, i64, bool)>, JsValue> {
+    let servable = |found: Option<(Rc<Entry>, Age)>| match found {
+        Some((entry, Age::Fresh(left))) => Some((entry, left, false)),
+        Some((entry, Age::Stale(left))) => Some((entry, left, true)),
+        _ => None,
+    };
+    let in_memory = servable(cache::lookup(key, clock::now()));
+    if in_memory.is_some() || !key.shared {
+        return Ok(in_memory);
+    }
+    if let Some(content) = data_centre::find(key).await
+        && !cache::names_gone_echo(&content.body)
+    {
+        cache::keep(key, &Rc::new(Entry::new(&content)?));
+    }
+    Ok(servable(cache::lookup(key, clock::now())))
+}
+
+/// What may be served because no region answers. A list that names an echo deleted here is not: nobody is left to ask for
+/// another.
+fn in_place_of_an_error(key: &CacheKey) -> Option<(Rc<Entry>, i64)> {
+    let (entry, age) = cache::lookup(key, clock::now())?;
+    let left = match age {
+        Age::Fresh(left) | Age::Stale(left) | Age::ForErrors(left) => left,
+        Age::Dead => return None,
+    };
+    let gone = key.subject.is_list() && cache::names_gone_echo(&entry.body_bytes());
+    // It replaces an error whatever its age, so it is shown as stale.
+    (!gone).then_some((entry, left.min(-1)))
+}
+
+fn refresh_after_the_answer(arrival: &Arrival, key: CacheKey, entry: &Rc<Entry>) {
+    let Ok(config) = arrival.config() else { return };
+    if !entry.begin_refresh(arrival.at) {
+        return;
+    }
+    let (entry, refresher) = (Rc::clone(entry), arrival.clone());
+    arrival.context.after_the_answer(async move {
+        refresh(&refresher, &key, &config.origin).await;
+        entry.end_refresh(clock::now());
+    });
+}
+
+async fn refresh(arrival: &Arrival, key: &CacheKey, config: &OriginConfig) {
+    // Another isolate of this data centre may have fetched it already.
+    if key.shared
+        && let Some(content) = data_centre::find(key).await
+        && !cache::names_gone_echo(&content.body)
+        && let Ok(entry) = Entry::new(&content)
+        && let Age::Fresh(_) = cache::age_of(&entry, key.subject, clock::now())
+    {
+        return cache::keep(key, &Rc::new(entry));
+    }
+    let call = Call::get(key.text.clone(), &arrival.id);
+    if let Ok(answer) = ask_for_what_lives(&call, config, arrival, clock::now()).await {
+        // A failure has been logged where it happened; the stale copy stays.
+        let _ = store(arrival, key, &answer);
+    }
+}
+
+/// Asks the cores for what an echo deleted here is no part of, although a region may not know yet that it is.
+async fn ask_for_what_lives(
+    call: &Call,
+    config: &OriginConfig,
+    arrival: &Arrival,
+    began: Timestamp,
+) -> Result<Answer, Refusal> {
+    const ATTEMPTS: u8 = 2;
+    let nearest = arrival.nearest_regions();
+    for _ in 0..ATTEMPTS {
+        let unavailable = |_| Refusal::unavailable("no region answers just now", RETRY_AFTER_SECONDS);
+        let answer = origin::ask(call, config, &nearest, began).await.map_err(unavailable)?;
+        if answer.status != FOUND || !cache::names_gone_echo(&answer.body) {
+            return Ok(answer);
+        }
+        if let Some((body, removed)) = cache::without_gone_echoes(&answer.body) {
+            return Ok(answer.with_echoes_removed(body, removed));
+        }
+        // One echo and no list: a random one may be another the next time.
+    }
+    Err(gone().into())
+}
+
+fn gone() -> Problem {
+    Problem::new(Slug::NotFound, "there is no such echo")
+}
+
+/// Keeps an answer in both tiers, or forgets what it says is gone; tells whether it was kept.
+fn store(arrival: &Arrival, key: &CacheKey, answer: &Answer) -> Result<bool, JsValue> {
+    if matches!(answer.status, 404 | 410) && matches!(key.subject, Subject::Echo(_)) {
+        let key = key.clone();
+        arrival.context.after_the_answer(async move { cache::forget(&key).await });
+        return Ok(false);
+    }
+    let (FOUND, Some(content_type)) = (answer.status, answer.header(header::CONTENT_TYPE)) else {
+        return Ok(false);
+    };
+    let content = Content {
+        body: answer.body.clone(),
+        content_type: content_type.to_owned(),
+        etag: answer.header(header::ETAG).unwrap_or_default().to_owned(),
+        region: answer.region_name().to_owned(),
+        asked_at: answer.asked_at,
+    };
+    cache::keep(key, &Rc::new(Entry::new(&content)?));
+    if key.shared {
+        let key = key.clone();
+        arrival.context.after_the_answer(async move { data_centre::put(&key, &content).await });
+    }
+    Ok(true)
+}
+
+fn hit(arrival: &Arrival, entry: &Entry, left_seconds: i64) -> Result<Response, JsValue> {
+    entry.respond(&arrival.id, left_seconds, arrival.if_none_match().as_deref())
+}
+
+/// Gives a core's answer to the caller.
+fn pass_on(arrival: &Arrival, answer: &Answer, common: Common, how: Forwarded) -> Result<Response, JsValue> {
+    let found = answer.status == FOUND;
+    let common = if found { common } else { Common::Unstored };
+    let etag = answer.header(header::ETAG);
+    let reply = Reply::of(answer, common, arrival)?
+        .with(header::CACHE_STATUS, Some(&forwarded(answer.header(header::CACHE_STATUS), how)))?;
+    let has_it = |tags: String| etag.is_some_and(|etag| none_match(&tags, etag));
+    if found && common != Common::Unstored && arrival.if_none_match().is_some_and(has_it) {
+        return reply.send_empty(304);
+    }
+    reply.send(answer.status, &answer.body)
+}

@@ -1,7 +1,6 @@
 //! Wires a serving core together and ends it gently.
 
 use std::fmt;
-use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +17,13 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
 
-/// How long requests that have begun may go on after SIGTERM. An attempt of the edge ends before that.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const _: () = assert!(DRAIN_TIMEOUT.as_millis() > echoes_shared::policy::REQUEST_DEADLINE_MILLIS as u128);
+/// Connections for each request that may be worked on: most of an edge's are idle at any time.
+const CONNECTIONS_PER_REQUEST: usize = 8;
+/// Connections to the admin port.
+const ADMIN_CONNECTIONS: usize = 32;
 
 /// Why a core could not start or go on.
 #[derive(Debug)]
@@ -39,9 +43,8 @@ impl ServeError {
     }
 }
 
-/// Logs as JSON lines on stdout; `RUST_LOG` chooses what (`info` unless set).
-pub fn log_as_json() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+/// Logs as JSON lines on stdout.
+pub fn log_as_json(filter: EnvFilter) {
     let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
     // A second call in one process, as in tests, changes nothing.
     let _ = subscriber.try_init();
@@ -71,28 +74,23 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     }
     tracing::info!(%region, listen = %config.listen, admin = %config.admin_listen, "serving");
 
-    let (stop, stopped) = watch::channel(());
-    let admin_server = tokio::spawn(axum::serve(admin, http::admin(Arc::clone(&readiness))).into_future());
-    let api_server = axum::serve(api, http::api(context))
-        .with_graceful_shutdown(async move {
-            let mut stopped = stopped;
-            // An error means that the sender is gone, which is a stop as well.
-            let _ = stopped.changed().await;
-        })
-        .into_future();
-    let mut api_server = tokio::spawn(api_server);
+    let (stop, stopped) = watch::channel(false);
+    let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
+    let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
+    let admin = tokio::spawn(admin);
+    let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped));
 
     tokio::select! {
-        ended = &mut api_server => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
+        ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
         signalled = termination() => signalled?,
     }
     tracing::info!("draining");
     readiness.drain();
-    let _ = stop.send(());
-    if tokio::time::timeout(DRAIN_TIMEOUT, api_server).await.is_err() {
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN_TIMEOUT, api).await.is_err() {
         tracing::warn!("some requests did not end in time");
     }
-    admin_server.abort();
+    admin.abort();
     Ok(())
 }
 

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
 
 use crate::app;
 use crate::config::{Environment, ServeConfig, StoreConfig};
@@ -91,27 +93,46 @@ impl Failure {
     }
 }
 
+/// Reads the command line, runs the command and says how it ended.
+#[expect(clippy::print_stderr, reason = "the one line on stderr that the contract promises")]
+pub async fn run() -> ExitCode {
+    let result = match Cli::try_parse() {
+        Ok(cli) => cli.run().await,
+        // Help and version are no errors; clap prints them where they belong.
+        Err(error) if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            error.exit()
+        }
+        Err(error) => Err(Failure::usage(one_line(&error))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("echoes: {}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// What is wrong with the arguments, without the hints that follow it.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let what = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<_> = what.trim_start_matches("error: ").split_whitespace().collect();
+    words.join(" ")
+}
+
 impl Cli {
-    /// Runs the command and says how it ended.
-    #[expect(clippy::print_stderr, reason = "the one line on stderr that the contract promises")]
-    pub async fn run(self) -> ExitCode {
-        let result = match self.command {
+    async fn run(self) -> Result<(), Failure> {
+        match self.command {
             Command::Serve => serve().await,
             Command::Table(args) => table(args.command).await,
-        };
-        match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => {
-                eprintln!("echoes: {}", failure.message);
-                ExitCode::from(failure.status)
-            }
         }
     }
 }
 
 async fn serve() -> Result<(), Failure> {
     let config = ServeConfig::read(&Environment::process()).map_err(Failure::usage)?;
-    app::log_as_json();
+    app::log_as_json(EnvFilter::new(&config.log_filter));
     app::serve(config).await.map_err(Failure::failed)
 }
 

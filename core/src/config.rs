@@ -13,6 +13,7 @@ const ADMIN_PORT_OFFSET: u16 = 100;
 /// Requests that one core works on at a time unless `ECHOES_MAX_IN_FLIGHT` says otherwise. At the seed's 10 million
 /// reads a day and 10 ms each about one is in flight; the bound is for the day when DynamoDB takes a second.
 const DEFAULT_MAX_IN_FLIGHT: usize = 512;
+const MAX_MAX_IN_FLIGHT: usize = 65_536;
 
 /// A variable that is missing or malformed.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +52,15 @@ impl<'a> Environment<'a> {
     }
 
     fn optional<T: FromStr<Err: fmt::Display>>(&self, variable: &'static str) -> Result<Option<T>, ConfigError> {
-        if (self.0)(variable).is_some() { self.required(variable).map(Some) } else { Ok(None) }
+        self.optional_read(variable, |text| text.parse().map_err(|error: T::Err| error.to_string()))
+    }
+
+    fn optional_read<T>(
+        &self,
+        variable: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        if (self.0)(variable).is_some() { self.read(variable, parse).map(Some) } else { Ok(None) }
     }
 
     fn read<T>(
@@ -132,6 +141,8 @@ pub struct ServeConfig {
     pub audio_bucket: Name,
     /// `ECHOES_MAX_IN_FLIGHT` (512): requests worked on at a time; one more is answered 503.
     pub max_in_flight: usize,
+    /// `RUST_LOG` (`info`): what is logged.
+    pub log_filter: String,
 }
 
 impl ServeConfig {
@@ -144,8 +155,9 @@ impl ServeConfig {
             None => default_admin(listen)?,
         };
         let max_in_flight = environment.optional("ECHOES_MAX_IN_FLIGHT")?.unwrap_or(DEFAULT_MAX_IN_FLIGHT);
-        if !(1..=tokio::sync::Semaphore::MAX_PERMITS).contains(&max_in_flight) {
-            return Err(ConfigError { variable: "ECHOES_MAX_IN_FLIGHT", problem: "must be at least 1".into() });
+        if !(1..=MAX_MAX_IN_FLIGHT).contains(&max_in_flight) {
+            let problem = format!("must be 1 to {MAX_MAX_IN_FLIGHT}");
+            return Err(ConfigError { variable: "ECHOES_MAX_IN_FLIGHT", problem });
         }
         Ok(Self {
             store,
@@ -156,8 +168,14 @@ impl ServeConfig {
                 .read("ECHOES_CURSOR_KEYS", |text| CursorKeys::parse(text).map_err(Into::into))?,
             audio_bucket: environment.required("ECHOES_AUDIO_BUCKET")?,
             max_in_flight,
+            log_filter: environment.optional_read("RUST_LOG", log_filter)?.unwrap_or_else(|| "info".to_owned()),
         })
     }
+}
+
+/// A filter in the form that `tracing` reads.
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn default_admin(listen: SocketAddr) -> Result<SocketAddr, ConfigError> {
@@ -214,11 +232,12 @@ mod tests {
             ("ECHOES_LISTEN", ""),
             ("ECHOES_ADMIN_LISTEN", "localhost"),
             ("ECHOES_EDGE_KEYS", "EDGE1"),
-            ("ECHOES_CURSOR_KEYS", "k1:short"),
+            ("ECHOES_CURSOR_KEYS", "k1:abc"),
             ("ECHOES_AUDIO_BUCKET", "a/b"),
             ("ECHOES_TABLE", "x"),
             ("ECHOES_MAX_IN_FLIGHT", "0"),
             ("ECHOES_MAX_IN_FLIGHT", "many"),
+            ("RUST_LOG", "echoes=debgu"),
         ] {
             assert_eq!(read_with(name, Some(value)).unwrap_err().variable, name, "{value}");
         }

@@ -6,6 +6,7 @@ mod answer;
 mod auth;
 mod echoes;
 mod emotions;
+mod listen;
 mod observe;
 mod routes;
 mod status;
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 
 pub use admin::{Readiness, admin};
+pub use listen::serve;
 pub use routes::api;
 
 /// What every request handler may use.

@@ -2,10 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use echoes_core::cli::Cli;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    Cli::parse().run().await
+    echoes_core::cli::run().await
 }

@@ -12,7 +12,7 @@ use crate::store::Store;
 use random::Pools;
 
 pub use crate::store::StoreError;
-pub use read::{EmotionList, List, Status};
+pub use read::{EmotionList, List, RandomEcho, Status};
 pub use write::Written;
 
 /// Why there is no answer.

@@ -145,13 +145,17 @@ fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis:
     if call.fallback {
         signed.push((wire::CORE_FALLBACK, "1"));
     }
+    let key = call.key.map(|key| key.to_string());
+    if let Some(key) = &key {
+        // Not among what must be signed, but without it a captured create could be replayed as another.
+        signed.push((wire::IDEMPOTENCY_KEY, key));
+    }
     let to_sign = SignedCall { method: call.method, url: &url, headers: &signed, body: &call.body };
     let signature = signature_headers(to_sign, &config.key, region, clock::now()).ok()?;
     let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
     let mut headers: Vec<_> = signed.iter().map(own).collect();
     headers.extend(signature);
-    if let Some(key) = call.key {
-        headers.push((wire::IDEMPOTENCY_KEY.to_owned(), key.to_string()));
+    if key.is_some() {
         headers.push(("content-type".to_owned(), validate::JSON.to_owned()));
     }
     let body = call.body.clone();

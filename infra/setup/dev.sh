@@ -11,4 +11,7 @@ export WRANGLER_SEND_METRICS=false
 # --ip, because `localhost` also means ::1 and then workerd loops; --local, because nothing here has an account.
 worker=(node_modules/.bin/wrangler dev --ip 127.0.0.1 --port 8787 --local --show-interactive-dev-session=false)
 
+# The data centre's cache begins empty, as in a new one: what an earlier run left would outlive `--fresh`.
+rm -rf .wrangler/state
+
 exec target/release/echoes-local up "$@" -- "${worker[@]}"

@@ -19,7 +19,7 @@ const VERSION: u8 = 1;
 const ID_BYTES: usize = 16;
 const TAG_BYTES: usize = 16;
 const MAX_KEY_ID_BYTES: usize = 16;
-const MIN_SECRET_BYTES: usize = 16;
+const MIN_SECRET_BYTES: usize = 8;
 /// Characters of a cursor at most: base64 of the longest bytes above.
 const MAX_CHARS: usize = (2 + MAX_KEY_ID_BYTES + ID_BYTES + TAG_BYTES).div_ceil(3) * 4;
 
@@ -46,16 +46,17 @@ struct CursorKey {
 }
 
 impl CursorKeys {
-    /// Reads `ID:SECRET[,ID:SECRET]`: ids of 1–16 bytes, secrets of at least 16.
+    /// Reads `ID:SECRET[,ID:SECRET]`: ids of 1–16 bytes, secrets of at least 8.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let keys: Option<Vec<_>> = text.split(',').map(CursorKey::parse).collect();
-        match keys {
-            Some(keys) if !keys.is_empty() => Ok(Self(keys)),
-            _ => Err("must be ID:SECRET[,ID:SECRET] with ids of 1 to 16 and secrets of at least 16 characters"),
+        match keys.as_deref() {
+            Some([first, second]) if first.id == second.id => Err("must not name one key twice"),
+            Some([_] | [_, _]) => Ok(Self(keys.unwrap_or_default())),
+            _ => Err("must be ID:SECRET[,ID:SECRET] with ids of 1 to 16 and secrets of at least 8 characters"),
         }
     }
 
-    /// The cursor that goes on after `last` in the list named `scope`, such as `emotion:happy`.
+    /// The cursor that goes on after `last` in the list named `scope`, such as `emotion#happy`.
     pub fn sign(&self, scope: &str, last: EchoId) -> String {
         let Some(key) = self.0.first() else { return String::new() };
         let mut bytes = Vec::with_capacity(2 + MAX_KEY_ID_BYTES + ID_BYTES + TAG_BYTES);

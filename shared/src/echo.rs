@@ -6,18 +6,35 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::emotion::Emotion;
+use crate::hex;
 use crate::id::{EchoId, IdempotencyKey, UserId};
 use crate::region::Region;
 use crate::timestamp::Timestamp;
 
 /// A place on Earth in degrees. Both numbers are finite and in range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Degrees")]
 pub struct Location {
     /// Degrees north, −90 to 90.
     pub lat: f64,
     /// Degrees east, −180 to 180.
     pub lng: f64,
+}
+
+/// Two numbers that may be no place.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Degrees {
+    lat: f64,
+    lng: f64,
+}
+
+impl TryFrom<Degrees> for Location {
+    type Error = &'static str;
+
+    fn try_from(Degrees { lat, lng }: Degrees) -> Result<Self, Self::Error> {
+        Self::new(lat, lng).ok_or("must be a place on Earth")
+    }
 }
 
 impl Location {
@@ -67,12 +84,7 @@ impl NewEcho {
     /// hashed are the content's JSON in the order of the fields above, metadata sorted by key.
     pub fn content_hash(&self) -> String {
         let json = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(json).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-            hex
-        })
+        hex::lower(&Sha256::digest(json))
     }
 }
 
@@ -226,5 +238,6 @@ mod tests {
         let tiny = Location::new(5e-324, -0.0).unwrap();
         assert_eq!((tiny.lat, tiny.lng), (0.0, 0.0));
         assert!(tiny.lng.is_sign_positive());
+        assert!(serde_json::from_str::<Location>(r#"{"lat":91,"lng":0}"#).is_err());
     }
 }

@@ -7,6 +7,7 @@ pub mod cursor;
 pub mod echo;
 pub mod emotion;
 pub mod etag;
+pub mod hex;
 pub mod id;
 pub mod keys;
 pub mod places;

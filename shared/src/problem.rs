@@ -117,12 +117,6 @@ impl Problem {
     }
 }
 
-impl From<FieldError> for Problem {
-    fn from(error: FieldError) -> Self {
-        Self::invalid(vec![error])
-    }
-}
-
 #[derive(Serialize)]
 struct Body<'a> {
     r#type: String,

@@ -24,11 +24,12 @@ const AMZ_PREFIX: &str = "x-amz-";
 /// What a scope ends with.
 const TERMINATOR: &str = "aws4_request";
 
-/// The settings of every AWS service but S3: the path is encoded twice and normalised.
+/// The path is encoded twice, as for every AWS service but S3. It is not normalised: our paths have no dot segments, and
+/// a signature for one spelling must not hold for another.
 fn settings() -> SigningSettings {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Double;
-    settings.uri_path_normalization_mode = UriPathNormalizationMode::Enabled;
+    settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     settings.excluded_headers = None;
     settings

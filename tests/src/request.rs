@@ -63,7 +63,7 @@ impl Request {
         self.header("content-type", "application/json").body(body)
     }
 
-    /// With a body and no word on what it is.
+    /// With a body, in place of any that it has, and no word on what it is.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();

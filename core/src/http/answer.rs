@@ -1,13 +1,12 @@
 //! Answers: bodies, entity tags, problems. The one place where errors become statuses.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
 use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
-use echoes_shared::{Problem, Slug, etag, wire};
+use echoes_shared::{Problem, Slug, etag, hex, wire};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -21,6 +20,8 @@ use crate::service::{ServiceError, StoreError, Written};
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Seconds after which a caller of an unavailable core may come back.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// Bytes of a digest that tag a list: enough that no two pages of one list ever share a tag by chance.
+const LIST_TAG_BYTES: usize = 12;
 /// Characters of a request id at most; a longer one is replaced.
 const MAX_REQUEST_ID_CHARS: usize = 64;
 
@@ -75,12 +76,8 @@ impl Source {
 pub(super) fn list(body: &impl Serialize, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {
     let bytes = serialise(body);
     let digest = Sha256::digest(&bytes);
-    let mut tag = String::from("W/\"");
-    for byte in digest.iter().take(12) {
-        // Writing into a String cannot fail.
-        let _ = write!(tag, "{byte:02x}");
-    }
-    tag.push('"');
+    let (tag_bytes, _) = digest.split_at(LIST_TAG_BYTES);
+    let tag = format!("W/\"{}\"", hex::lower(tag_bytes));
     cacheable(bytes, &tag, request, source, watch)
 }
 

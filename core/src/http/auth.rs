@@ -12,6 +12,7 @@ use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::sigv4::verify::{Head, Refusal};
 use echoes_shared::{Problem, Slug, UserId, validate, wire};
 use http::HeaderMap;
+use http_body_util::LengthLimitError;
 
 use super::Context;
 use super::answer::{self, RequestId};
@@ -28,31 +29,49 @@ pub(super) async fn authenticate(
 ) -> Response {
     match verified(&context, request).await {
         Ok(request) => next.run(request).await,
-        Err(problem) => answer::problem(&problem, &id),
+        Err(Denial::Refused(refusal)) => {
+            tracing::warn!(request_id = %id, %refusal, "a call was refused");
+            answer::problem(&Problem::new(Slug::Unauthenticated, refusal.to_string()), &id)
+        }
+        Err(Denial::Body(problem)) => answer::problem(&problem, &id),
     }
 }
 
-async fn verified(context: &Context, request: Request) -> Result<Request, Problem> {
+/// Why a request goes no further.
+enum Denial {
+    /// It is not signed as it must be.
+    Refused(Refusal),
+    /// It is, but its body cannot be read.
+    Body(Problem),
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+async fn verified(context: &Context, request: Request) -> Result<Request, Denial> {
     let (parts, body) = request.into_parts();
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let head = Head { method: parts.method.as_str(), target, headers: &parts.headers };
-    let claimed = context.verifier.verify(head, clock::now()).map_err(refused)?;
-    let body = read(body).await?;
-    claimed.check(&body).map_err(refused)?;
+    let claimed = context.verifier.verify(head, clock::now())?;
+    let body = read(body).await.map_err(Denial::Body)?;
+    claimed.check(&body)?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 
 async fn read(body: Body) -> Result<Bytes, Problem> {
     match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(validate::body_too_large(MAX_BODY_BYTES)),
-        Err(_) => Err(Problem::invalid_field("body", "did not arrive in time")),
+        Ok(Err(error)) if is_above_limit(&error) => Err(validate::body_too_large(MAX_BODY_BYTES)),
+        // The way between edge and core is at fault, not the caller: the edge then asks another region.
+        Ok(Err(_)) | Err(_) => Err(Problem::new(Slug::Unavailable, "the body did not arrive")),
     }
 }
 
-fn refused(refusal: Refusal) -> Problem {
-    tracing::warn!(%refusal, "a call was refused");
-    Problem::new(Slug::Unauthenticated, refusal.to_string())
+fn is_above_limit(error: &axum::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>())
 }
 
 /// The person on whose behalf the edge calls.

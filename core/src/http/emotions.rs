@@ -47,7 +47,10 @@ pub(super) async fn random(
     let watch = Stopwatch::start();
     let read = async || context.service.random(emotion(&uri)?, clock::now()).await;
     match read().await {
-        Ok(echo) => answer::uncacheable(&echo, Source::Store, watch),
+        Ok(drawn) => {
+            let source = if drawn.from_store { Source::Store } else { Source::Memory };
+            answer::uncacheable(&drawn.echo, source, watch)
+        }
         Err(error) => answer::error(error, &id),
     }
 }

@@ -1,4 +1,4 @@
-//! Every route of the main port, in one place. All of them, unknown ones included, pass the same three gates:
+//! Every route of the main port, in one place. All of them, unknown ones included, pass the same gates: identify and
 //! observe, admit, authenticate.
 
 use std::sync::Arc;

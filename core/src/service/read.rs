@@ -40,6 +40,15 @@ struct RegionStatus {
     healthy: bool,
 }
 
+/// An echo drawn at random.
+#[derive(Debug)]
+pub struct RandomEcho {
+    /// The echo.
+    pub echo: Echo,
+    /// Whether the store was asked for it; else it came from memory.
+    pub from_store: bool,
+}
+
 /// The list that a cursor belongs to. `#` is in no userId and no emotion, so no two lists share a name.
 enum Scope<'a> {
     Feed(Emotion),
@@ -98,9 +107,10 @@ impl Service {
     }
 
     /// One echo of `emotion` at random.
-    pub async fn random(&self, emotion: Emotion, now: Timestamp) -> Result<Echo, ServiceError> {
+    pub async fn random(&self, emotion: Emotion, now: Timestamp) -> Result<RandomEcho, ServiceError> {
         let drawn = self.pools.draw(&self.store, emotion, now).await?;
-        drawn.ok_or_else(|| Problem::new(Slug::NotFound, "this emotion has no echo").into())
+        let none = || Problem::new(Slug::NotFound, "this emotion has no echo");
+        Ok(RandomEcho { echo: drawn.echo.ok_or_else(none)?, from_store: drawn.from_store })
     }
 
     /// Whether the store answers.

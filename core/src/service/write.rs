@@ -45,7 +45,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         match self.store.delete(user, id, fallback, now).await? {
             DeleteOutcome::Gone => {
-                self.pools.forget(id).await;
+                self.pools.forget(id, now);
                 Ok(())
             }
             DeleteOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),

@@ -14,7 +14,7 @@ use crate::config::StoreConfig;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// One attempt; DynamoDB answers in single-digit milliseconds, so a silent attempt is a lost one.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(600);
-/// All attempts of one call. The edge gives three regions two seconds in all, so a core must give up before that.
+/// All attempts of one call. The edge has left for another region by then; this bounds what it left behind.
 const CALL_TIMEOUT: Duration = Duration::from_millis(1_500);
 const _: () = assert!(
     CALL_TIMEOUT.as_millis() < echoes_shared::policy::REQUEST_DEADLINE_MILLIS as u128

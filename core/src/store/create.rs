@@ -64,7 +64,7 @@ impl Store {
 impl NewItem {
     fn compare(&self, old: Stored) -> Result<CreateOutcome, StoreError> {
         Ok(match old {
-            Stored::Tombstone => CreateOutcome::Deleted,
+            Stored::Tombstone { .. } => CreateOutcome::Deleted,
             Stored::Echo(echo, Some(hash)) if hash == self.content_hash => CreateOutcome::Repeated(echo),
             Stored::Echo(..) => CreateOutcome::Clash,
         })

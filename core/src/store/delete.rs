@@ -36,7 +36,10 @@ impl Store {
     ) -> Result<DeleteOutcome, StoreError> {
         for _ in 0..MAX_ROUNDS {
             match self.stored(user, id).await? {
-                Some(Stored::Tombstone) => return Ok(DeleteOutcome::Gone),
+                Some(Stored::Tombstone { ttl }) => {
+                    let counts = now.epoch_seconds() < ttl;
+                    return Ok(if counts { DeleteOutcome::Gone } else { DeleteOutcome::Unknown });
+                }
                 Some(Stored::Echo(echo, _)) => {
                     if !echo.lives_at(now) {
                         return Ok(DeleteOutcome::Unknown);

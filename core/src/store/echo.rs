@@ -22,7 +22,10 @@ impl Store {
             .limit(1);
         let output = self.call("Query", request.send()).await?;
         let item = output.items.unwrap_or_default().into_iter().next();
-        Ok(item.and_then(|item| readable(item::read(&item))).filter(|echo| echo.lives_at(now)))
+        match item.map(|item| item::read(&item).map_err(damaged)).transpose()? {
+            Some(Stored::Echo(echo, _)) if echo.lives_at(now) => Ok(Some(*echo)),
+            _ => Ok(None),
+        }
     }
 
     /// What lies under the key of `user` and `id`; strongly consistent.
@@ -76,15 +79,4 @@ const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 pub(super) fn damaged(item::Corrupt(attribute): item::Corrupt) -> StoreError {
     StoreError::Refused { operation: "read", cause: format!("the item's {attribute} is damaged") }
-}
-
-fn readable(read: Result<Stored, item::Corrupt>) -> Option<Echo> {
-    match read {
-        Ok(Stored::Echo(echo, _)) => Some(*echo),
-        Ok(Stored::Tombstone) => None,
-        Err(item::Corrupt(attribute)) => {
-            tracing::error!(attribute, "an item is no echo");
-            None
-        }
-    }
 }

@@ -40,6 +40,7 @@ impl StoreError {
     {
         match error.code() {
             Some(code) if is_throttle(code) => Self::Throttled { operation },
+            Some(code) if is_theirs(code) => Self::Unreachable { operation, cause: code.to_owned() },
             Some(code) => {
                 let message = error.message().unwrap_or_default();
                 Self::Refused { operation, cause: format!("{code}: {message}") }
@@ -56,6 +57,11 @@ impl StoreError {
             Self::Refused { .. } | Self::Contended => "refused",
         }
     }
+}
+
+/// DynamoDB's own failures, its 5xx.
+fn is_theirs(code: &str) -> bool {
+    matches!(code, "InternalServerError" | "InternalFailure" | "ServiceUnavailable")
 }
 
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html>

@@ -31,8 +31,8 @@ pub(super) const DELETED_AT: &str = "deletedAt";
 pub(super) enum Stored {
     /// An echo, expired or not, and the hash of what was posted.
     Echo(Box<Echo>, Option<String>),
-    /// What a delete left.
-    Tombstone,
+    /// What a delete left; it counts until the epoch second of its `ttl`, swept or not.
+    Tombstone { ttl: u64 },
 }
 
 /// An item that is neither an echo nor a tombstone; it names the attribute.
@@ -112,7 +112,8 @@ pub(super) fn of_tombstone(echo: &Echo, now: Timestamp) -> Item {
 /// Reads an item of the base table or of an index that projects everything.
 pub(super) fn read(item: &Item) -> Result<Stored, Corrupt> {
     if item.contains_key(DELETED_AT) {
-        return Ok(Stored::Tombstone);
+        let ttl = item.get(schema::TTL).ok_or(Corrupt(schema::TTL))?;
+        return Ok(Stored::Tombstone { ttl: parse_number(ttl, schema::TTL)? });
     }
     let echo_id = id(item)?;
     let user = keys::without_suffix(text(item, schema::USER_ID)?);
@@ -134,6 +135,17 @@ pub(super) fn read(item: &Item) -> Result<Stored, Corrupt> {
         updated_at: text(item, UPDATED_AT)?.parse().map_err(|_| Corrupt(UPDATED_AT))?,
     };
     Ok(Stored::Echo(Box::new(echo), optional_text(item, CONTENT_HASH)?))
+}
+
+/// Reads an item of many; one that is damaged is logged and left out.
+pub(super) fn readable(item: &Item) -> Option<Stored> {
+    match read(item) {
+        Ok(stored) => Some(stored),
+        Err(Corrupt(attribute)) => {
+            tracing::error!(attribute, id = ?id(item).ok(), "an item is neither echo nor tombstone");
+            None
+        }
+    }
 }
 
 /// The echo that an item's range key names.
@@ -227,8 +239,7 @@ mod tests {
         for key in [schema::EMOTION, schema::ECHO_ID, schema::EMOTION_TIMESTAMP, schema::RECENT] {
             assert!(!item.contains_key(key), "{key}");
         }
-        assert_eq!(read(&item), Ok(Stored::Tombstone));
-        assert_eq!(item[schema::TTL], number(now().plus_days(7).epoch_seconds()));
+        assert_eq!(read(&item), Ok(Stored::Tombstone { ttl: now().plus_days(7).epoch_seconds() }));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! One person's echoes, all of them or one emotion's.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use echoes_shared::keys::{self, schema};
 use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
+use rand::RngExt as _;
 
 use super::item::{self, Item, Stored};
 use super::walk::{Page, Partition};
@@ -12,6 +14,8 @@ use super::{Store, StoreError};
 
 /// Times that the rest of a BatchGetItem is asked for again.
 const MAX_BATCH_ROUNDS: usize = 4;
+/// Doubled before each time, and the pause is a random part of it.
+const BATCH_BACKOFF_MILLIS: u64 = 12;
 
 impl Store {
     /// The living echoes of `user`, newest first.
@@ -67,17 +71,23 @@ impl Store {
             .map(|&id| item::base_key(user, id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
             .collect();
         let mut bodies = HashMap::with_capacity(ids.len());
-        for _ in 0..MAX_BATCH_ROUNDS {
+        for round in 0..MAX_BATCH_ROUNDS {
             if wanted.is_empty() {
                 return Ok(bodies);
             }
-            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).build();
+            if round > 0 {
+                // Full jitter: the callers of a throttled partition must not come back together.
+                let longest_millis = BATCH_BACKOFF_MILLIS << round;
+                let pause_millis = rand::rng().random_range(..longest_millis);
+                tokio::time::sleep(Duration::from_millis(pause_millis)).await;
+            }
+            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
             let keys =
                 keys.map_err(|error| StoreError::Refused { operation: BATCH_GET, cause: error.to_string() })?;
             let request = self.client.batch_get_item().request_items(self.echoes(), keys);
             let output = self.call(BATCH_GET, request.send()).await?;
             for item in output.responses.unwrap_or_default().into_values().flatten() {
-                if let Ok(Stored::Echo(echo, _)) = item::read(&item) {
+                if let Some(Stored::Echo(echo, _)) = item::readable(&item) {
                     bodies.insert(echo.echo_id, *echo);
                 }
             }

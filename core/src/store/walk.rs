@@ -11,6 +11,9 @@ use super::{Store, StoreError};
 /// goes on behind them, so that a graveyard cannot hold a request for ever.
 const MAX_PAGES: usize = 10;
 
+/// Items of a page after a first one that held too few living echoes.
+const THICK_PAGE: usize = 100;
+
 /// A range key above all of ours, which begin with a digit of the year.
 const AFTER_ALL: &str = ":";
 /// A range key below all of ours.
@@ -51,15 +54,15 @@ impl Store {
     ) -> Result<Page, StoreError> {
         let mut page = Page::default();
         let mut last_seen = after;
-        for _ in 0..MAX_PAGES {
-            // One more than is wanted tells whether there is a next page.
-            let wanted = limit + 1 - page.echoes.len();
+        for round in 0..MAX_PAGES {
+            // One more than is wanted tells whether there is a next page. Where that was not enough, the dead lie thick.
+            let missing = limit + 1 - page.echoes.len();
+            let wanted = if round == 0 { missing } else { missing.max(THICK_PAGE) };
             let (items, more) = self.read_page(partition, wanted, last_seen).await?;
             for item in &items {
-                match item::read(item) {
-                    Ok(Stored::Echo(echo, _)) if echo.lives_at(now) => page.echoes.push(*echo),
-                    Ok(Stored::Echo(..) | Stored::Tombstone) => {}
-                    Err(item::Corrupt(attribute)) => tracing::error!(attribute, "an item is no echo"),
+                match item::readable(item) {
+                    Some(Stored::Echo(echo, _)) if echo.lives_at(now) => page.echoes.push(*echo),
+                    _ => {}
                 }
             }
             if page.echoes.len() > limit {

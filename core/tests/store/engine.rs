@@ -41,7 +41,9 @@ impl Engine {
             .arg("-cp")
             .arg(library.join("*"))
             .arg("com.amazonaws.services.dynamodbv2.local.main.ServerRunner")
-            .args(["-inMemory", "-sharedDb", "-port", &port.to_string()])
+            .args(["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &port.to_string()])
+            // It leaves a file of its own where it runs.
+            .current_dir(std::env::temp_dir())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

@@ -1,4 +1,12 @@
 //! The store's suite, the same against two real engines: dynoxide and AWS's own DynamoDB Local.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may panic: that is how it fails"
+)]
 
 mod cases;
 mod engine;

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::keys::EdgeKey;
 use super::{ALGORITHM, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR};
+use crate::hex;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
 use crate::wire::SERVICE;
@@ -54,17 +55,17 @@ pub fn signature_headers(
     now: Timestamp,
 ) -> Result<Vec<(String, String)>, SigningError> {
     let date = amz_date(now);
-    let body_hash = hex(&Sha256::digest(call.body));
+    let body_hash = hex::lower(&Sha256::digest(call.body));
     let (request, signed_headers) = canonical_request(call, &date, &body_hash)?;
     let day = date.get(..8).unwrap_or_default();
     let scope = format!("{day}/{region}/{SERVICE}/{TERMINATOR}");
-    let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hex(&Sha256::digest(request)));
+    let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hex::lower(&Sha256::digest(request)));
 
     let mut signing_key = hmac(format!("AWS4{}", key.secret()).as_bytes(), day);
     for part in [region.as_str(), SERVICE, TERMINATOR] {
         signing_key = hmac(&signing_key, part);
     }
-    let signature = hex(&hmac(&signing_key, &to_sign));
+    let signature = hex::lower(&hmac(&signing_key, &to_sign));
     let credential = format!("{}/{scope}", key.id());
     let authorization =
         format!("{ALGORITHM} Credential={credential}, SignedHeaders={signed_headers}, Signature={signature}");
@@ -126,11 +127,6 @@ fn hmac(key: &[u8], message: &str) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(message.as_bytes());
     mac.finalize().into_bytes().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or_default();
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::keys::EdgeKeys;
 use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, settings};
-use crate::policy::SIGNATURE_SKEW_SECONDS;
+use crate::policy::{MAX_TARGET_BYTES, SIGNATURE_SKEW_SECONDS};
 use crate::region::Region;
 use crate::timestamp::Timestamp;
 use crate::wire::{CORE_PREFIX, SERVICE};
@@ -28,7 +28,7 @@ const MAX_SIGNED_HEADERS: usize = 32;
 /// Why a call was refused. None of these tells what the signature should have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// No `Authorization`, two of them, or one that is not of the form of Signature Version 4.
+    /// No `Authorization`, one that is not of the form of Signature Version 4, or a target that is too long to judge.
     Malformed,
     /// Credentials in the query.
     InQuery,
@@ -105,6 +105,9 @@ impl Verifier {
 
     /// Judges the head; the body must then be checked against the hash returned.
     pub fn verify(&self, head: Head<'_>, now: Timestamp) -> Result<ClaimedBody, Refusal> {
+        if head.target.len() > MAX_TARGET_BYTES {
+            return Err(Refusal::Malformed);
+        }
         refuse_query_credentials(head.target)?;
         let authorization = Authorization::parse(only(head.headers, AUTHORIZATION)?.ok_or(Refusal::Malformed)?)?;
         let signed = signed_headers(head.headers, authorization.signed_headers)?;

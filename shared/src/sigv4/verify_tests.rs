@@ -66,6 +66,10 @@ fn method_path_and_query_count() {
         ("POST", "/v1/users/auth0%7Cana/echoes?cursor=a-b_c&limit=6"),
         ("POST", "/v1/users/auth0%7Cana/echoes?cursor=a-b_c&limit=5&x=1"),
         ("POST", "/v1/users/auth0%7Cana/echoes"),
+        ("POST", "//v1/users/auth0%7Cana/echoes?cursor=a-b_c&limit=5"),
+        ("POST", "/v1/./users/auth0%7Cana/echoes?cursor=a-b_c&limit=5"),
+        ("POST", "/x/../v1/users/auth0%7Cana/echoes?cursor=a-b_c&limit=5"),
+        ("POST", "*"),
     ] {
         assert_eq!(verifier().verify(Head { method, target, headers: &headers }, now()), Err(Refusal::Mismatch));
     }
@@ -131,6 +135,13 @@ fn the_body_must_be_hashed() {
     }
     let other = "0".repeat(64);
     assert_eq!(edited(BODY_HASH_HEADER, |_| other.clone()), Refusal::Mismatch);
+}
+
+#[test]
+fn a_target_too_long_to_judge_is_refused() {
+    let target = format!("/v1/emotions?x={}", ":".repeat(25_000));
+    let head = Head { method: "POST", target: &target, headers: &signed() };
+    assert_eq!(verifier().verify(head, now()), Err(Refusal::Malformed));
 }
 
 #[test]

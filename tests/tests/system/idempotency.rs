@@ -26,9 +26,7 @@ fn the_same_again_is_200_and_the_same(world: &World) {
     }
     // The order of a JSON object's members is no content, nor is white space, nor the case of the key.
     let same = r#" {"metadata":{"b":"2","a":"1"}, "tags":["a"],"emotion":"happy"}"#;
-    let mut again = ana.creating(key, &content);
-    again.body = same.as_bytes().to_vec();
-    let again = again.edited("idempotency-key", str::to_uppercase);
+    let again = ana.creating(key, &content).body(same).edited("idempotency-key", str::to_uppercase);
     let response = world.edge(&again).expect(200);
     assert_eq!(response.json(), first, "{response}");
     assert_eq!(list_of(&world.get(&ana.timeline())).0, [first]);

@@ -12,6 +12,7 @@
 )]
 
 mod bad_input;
+mod bad_query;
 mod caching;
 mod cors;
 mod create;
@@ -67,6 +68,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     status::TRIALS,
     identity::TRIALS,
     bad_input::TRIALS,
+    bad_query::TRIALS,
     paths::TRIALS,
     cors::TRIALS,
     caching::TRIALS,
@@ -82,7 +84,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
 
 /// Trials that need the machine for themselves, and those that break regions and mend them.
 const ONE_AT_A_TIME: &[&[Entry]] =
-    &[bad_input::ALONE, idempotency::ALONE, replication::FAULTS, operator::FAULTS, failover::FAULTS, outage::FAULTS];
+    &[bad_query::ALONE, idempotency::ALONE, replication::FAULTS, operator::FAULTS, failover::FAULTS, outage::FAULTS];
 
 /// Two processors carry five servers and the Workers runtime besides.
 const THREADS: usize = 4;

@@ -82,7 +82,7 @@ impl Store {
         Ok(differences)
     }
 
-    async fn describe(&self, table: &str) -> Result<Option<TableDescription>, StoreError> {
+    pub(super) async fn describe(&self, table: &str) -> Result<Option<TableDescription>, StoreError> {
         const OPERATION: &str = "DescribeTable";
         match self.count(OPERATION, self.client.describe_table().table_name(table).send().await) {
             Ok(output) => Ok(output.table),

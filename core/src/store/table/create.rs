@@ -38,7 +38,7 @@ pub enum Billing {
 impl Store {
     /// Creates the tables that are missing, waits until they are active and turns on time to live.
     ///
-    /// A table that is there is left as it is; `check_tables` tells whether it is what it must be.
+    /// A table that is there keeps its keys, indexes, stream and billing; `check_tables` tells whether they are what they must be.
     pub async fn create_tables(&self, billing: Billing, mut say: impl FnMut(String)) -> Result<(), StoreError> {
         for spec in self.specs() {
             let created = self.create_table(&spec, billing).await?;
@@ -73,8 +73,8 @@ impl Store {
         let mut poll = tokio::time::interval(ACTIVE_POLL);
         for _ in 0..ACTIVE_POLLS {
             poll.tick().await;
-            let output = self.call(DESCRIBE, self.client.describe_table().table_name(table).send()).await?;
-            if output.table.as_ref().is_some_and(check::is_active) {
+            // AWS may not know a table for a moment after it was created.
+            if self.describe(table).await?.as_ref().is_some_and(check::is_active) {
                 return Ok(());
             }
         }

@@ -6,7 +6,6 @@
 mod arrival;
 mod cache;
 mod clock;
-mod conditional;
 mod config;
 mod health;
 mod identity;

@@ -14,11 +14,11 @@ use crate::cache::freshness::Age;
 use crate::cache::status::{Forwarded, forwarded};
 use crate::cache::{self, CacheKey, Subject, data_centre, flight};
 use crate::clock;
-use crate::conditional::none_match;
 use crate::config::OriginConfig;
 use crate::origin::answer::Answer;
 use crate::origin::{self, Call};
 use crate::response::{Common, Refusal, Reply, header};
+use echoes_shared::etag::none_match;
 
 /// Seconds after which a caller may try again when no region answers.
 const RETRY_AFTER_SECONDS: u32 = 2;

@@ -164,7 +164,7 @@ pub(super) fn error(error: ServiceError, id: &RequestId) -> Response {
 
 fn cacheable(bytes: Vec<u8>, tag: &str, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {
     let known = request.get(IF_NONE_MATCH).and_then(|header| header.to_str().ok());
-    let mut response = if known.is_some_and(|known| etag::none_match_names(known, tag)) {
+    let mut response = if known.is_some_and(|known| etag::none_match(known, tag)) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response

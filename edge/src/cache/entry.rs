@@ -9,8 +9,8 @@ use wasm_bindgen::JsValue;
 use web_sys::{Headers, Response, ResponseInit};
 
 use crate::cache::status;
-use crate::conditional::none_match;
 use crate::response::{self, Common, header};
+use echoes_shared::etag::none_match;
 
 /// A refresh that has not been heard of for so long has died with its request.
 const REFRESH_MILLIS: u64 = 5_000;

@@ -45,7 +45,8 @@ impl ServeError {
 
 /// Logs as JSON lines on stdout.
 pub fn log_as_json(filter: EnvFilter) {
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
+    let subscriber =
+        tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter);
     // A second call in one process, as in tests, changes nothing.
     let _ = subscriber.try_init();
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -11,23 +10,18 @@ use echoes_shared::policy::REQUEST_DEADLINE_MILLIS;
 use echoes_shared::{Problem, Slug};
 
 use super::Context;
-use super::answer::{self, RequestId};
+use super::answer;
 
 /// After this the edge has given up on all regions, so nobody waits for the answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(REQUEST_DEADLINE_MILLIS);
 
-pub(super) async fn admit(
-    State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn admit(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
     // A queue would only make everybody late: the edge asks another region instead.
     let Ok(_permit) = context.permits.try_acquire() else {
-        return answer::problem(&Problem::new(Slug::Unavailable, "this region is at its limit"), &id);
+        return answer::problem(Problem::new(Slug::Unavailable, "this region is at its limit"));
     };
     match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => answer::problem(&Problem::new(Slug::Unavailable, "the store took too long"), &id),
+        Err(_) => answer::problem(Problem::new(Slug::Unavailable, "the store took too long")),
     }
 }

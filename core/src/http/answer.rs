@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
 use echoes_shared::{Problem, Slug, etag, hex, wire};
 use http::header::{
@@ -34,10 +34,6 @@ impl RequestId {
         let usable = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len());
         let given = headers.get(wire::CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
         given.map_or_else(Self::default, |id| Self(id.into()))
-    }
-
-    pub(super) fn header(&self) -> HeaderValue {
-        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("none"))
     }
 }
 
@@ -112,18 +108,15 @@ pub(super) fn no_content() -> Response {
     response
 }
 
-pub(super) fn no_content_allowing(methods: &'static str) -> Response {
-    allowing(no_content(), methods)
-}
-
 pub(super) fn allowing(mut response: Response, methods: &'static str) -> Response {
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     response
 }
 
-/// A problem's body and the headers that go with its status.
-pub(super) fn problem(problem: &Problem, id: &RequestId) -> Response {
-    let mut response = Response::new(Body::from(problem.to_json(&id.0)));
+/// A problem's status and headers. Its body names the request, so it waits in the response's extensions for
+/// [`complete`].
+pub(super) fn problem(problem: Problem) -> Response {
+    let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::from_u16(problem.slug.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
@@ -137,27 +130,40 @@ pub(super) fn problem(problem: &Problem, id: &RequestId) -> Response {
         }
         _ => {}
     }
+    response.extensions_mut().insert(Arc::new(problem));
     response
 }
 
-/// An error of the service as an answer.
-pub(super) fn error(error: ServiceError, id: &RequestId) -> Response {
-    match error {
-        ServiceError::Problem(found) => problem(&found, id),
-        ServiceError::Elsewhere(home) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
-            insert(response.headers_mut(), HeaderName::from_static(wire::CORE_HOME), home.as_str());
-            response
-        }
-        ServiceError::Store(cause) => {
-            tracing::error!(request_id = %id, %cause, "the store did not answer");
-            let detail = match cause {
-                StoreError::Throttled { .. } => "the store is at its limit",
-                StoreError::Contended => "the echo is being changed by others",
-                StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
-            };
-            problem(&Problem::new(Slug::Unavailable, detail), id)
+/// Puts the request's id on the answer, and into its problem where it is one.
+pub(super) fn complete(mut response: Response, id: &RequestId) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+        *response.body_mut() = Body::from(problem.to_json(&id.0));
+    }
+    insert(response.headers_mut(), HeaderName::from_static(wire::REQUEST_ID), &id.0);
+    response
+}
+
+impl IntoResponse for ServiceError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(found) => problem(found),
+            Self::Elsewhere(home) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+                insert(response.headers_mut(), HeaderName::from_static(wire::CORE_HOME), home.as_str());
+                response
+            }
+            Self::Store(cause) => {
+                tracing::error!(%cause, "the store did not answer");
+                problem(Problem::new(
+                    Slug::Unavailable,
+                    match cause {
+                        StoreError::Throttled { .. } => "the store is at its limit",
+                        StoreError::Contended => "the echo is being changed by others",
+                        StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
+                    },
+                ))
+            }
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -15,25 +14,20 @@ use http::HeaderMap;
 use http_body_util::LengthLimitError;
 
 use super::Context;
-use super::answer::{self, RequestId};
+use super::answer;
 use crate::clock;
 
 /// How long a signed caller may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(super) async fn authenticate(
-    State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn authenticate(State(context): State<Arc<Context>>, request: Request, next: Next) -> Response {
     match verified(&context, request).await {
         Ok(request) => next.run(request).await,
         Err(Denial::Refused(refusal)) => {
-            tracing::warn!(request_id = %id, %refusal, "a call was refused");
-            answer::problem(&Problem::new(Slug::Unauthenticated, refusal.to_string()), &id)
+            tracing::warn!(%refusal, "a call was refused");
+            answer::problem(Problem::new(Slug::Unauthenticated, refusal.to_string()))
         }
-        Err(Denial::Body(problem)) => answer::problem(&problem, &id),
+        Err(Denial::Body(problem)) => answer::problem(problem),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::Uri;
@@ -14,78 +13,55 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::Context;
-use super::answer::{self, RequestId, Source};
+use super::answer::{self, Source};
 use super::auth::caller;
 use crate::clock::{self, Stopwatch};
-use crate::service::{List, ServiceError, Written};
+use crate::service::ServiceError;
 
 pub(super) async fn create(
     State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
+) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let write = async || -> Result<Written, ServiceError> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        validate::content_type(text(CONTENT_TYPE))?;
-        let user = caller(&headers)?;
-        let now = clock::now();
-        let key = idempotency_key(&headers, now)?;
-        context.service.create(user, key, &body, now).await
-    };
-    match write().await {
-        Ok(written) => answer::written(&written, watch),
-        Err(error) => answer::error(error, &id),
-    }
+    validate::content_type(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()))?;
+    let user = caller(&headers)?;
+    let now = clock::now();
+    let key = idempotency_key(&headers, now)?;
+    let written = context.service.create(user, key, &body, now).await?;
+    Ok(answer::written(&written, watch))
 }
 
 pub(super) async fn recent(
     State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let read = async || -> Result<List, ServiceError> {
-        let query = ListQuery::parse(query.as_deref())?;
-        context.service.recent(&query, clock::now()).await
-    };
-    match read().await {
-        Ok(list) => answer::list(&list, &headers, Source::Store, watch),
-        Err(error) => answer::error(error, &id),
-    }
+    let query = ListQuery::parse(query.as_deref())?;
+    let list = context.service.recent(&query, clock::now()).await?;
+    Ok(answer::list(&list, &headers, Source::Store, watch))
 }
 
 pub(super) async fn one(
     State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let read = async || context.service.echo(echo_id(&uri)?, clock::now()).await;
-    match read().await {
-        Ok(echo) => answer::echo(&echo, &headers, watch),
-        Err(error) => answer::error(error, &id),
-    }
+    let echo = context.service.echo(echo_id(&uri)?, clock::now()).await?;
+    Ok(answer::echo(&echo, &headers, watch))
 }
 
 pub(super) async fn remove(
     State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
-    let write = async || -> Result<(), ServiceError> {
-        let (echo, user) = (echo_id(&uri)?, caller(&headers)?);
-        let fallback = headers.get(wire::CORE_FALLBACK).is_some_and(|value| value == "1");
-        context.service.delete(&user, echo, fallback, clock::now()).await
-    };
-    match write().await {
-        Ok(()) => answer::no_content(),
-        Err(error) => answer::error(error, &id),
-    }
+) -> Result<Response, ServiceError> {
+    let (echo, user) = (echo_id(&uri)?, caller(&headers)?);
+    let fallback = headers.get(wire::CORE_FALLBACK).is_some_and(|value| value == "1");
+    context.service.delete(&user, echo, fallback, clock::now()).await?;
+    Ok(answer::no_content())
 }
 
 fn echo_id(uri: &Uri) -> Result<EchoId, Problem> {

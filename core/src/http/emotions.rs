@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::Uri;
 use axum::response::Response;
@@ -12,9 +11,9 @@ use echoes_shared::{Emotion, Problem};
 use http::HeaderMap;
 
 use super::Context;
-use super::answer::{self, RequestId, Source};
+use super::answer::{self, Source};
 use crate::clock::{self, Stopwatch};
-use crate::service::{List, ServiceError};
+use crate::service::ServiceError;
 
 pub(super) async fn list(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
     answer::list(&context.service.emotions(), &headers, Source::Memory, Stopwatch::start())
@@ -22,37 +21,22 @@ pub(super) async fn list(State(context): State<Arc<Context>>, headers: HeaderMap
 
 pub(super) async fn feed(
     State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
     uri: Uri,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let read = async || -> Result<List, ServiceError> {
-        let emotion = emotion(&uri)?;
-        let query = ListQuery::parse(query.as_deref())?;
-        context.service.feed(emotion, &query, clock::now()).await
-    };
-    match read().await {
-        Ok(list) => answer::list(&list, &headers, Source::Store, watch),
-        Err(error) => answer::error(error, &id),
-    }
+    let emotion = emotion(&uri)?;
+    let query = ListQuery::parse(query.as_deref())?;
+    let list = context.service.feed(emotion, &query, clock::now()).await?;
+    Ok(answer::list(&list, &headers, Source::Store, watch))
 }
 
-pub(super) async fn random(
-    State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
-    uri: Uri,
-) -> Response {
+pub(super) async fn random(State(context): State<Arc<Context>>, uri: Uri) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let read = async || context.service.random(emotion(&uri)?, clock::now()).await;
-    match read().await {
-        Ok(drawn) => {
-            let source = if drawn.from_store { Source::Store } else { Source::Memory };
-            answer::uncacheable(&drawn.echo, source, watch)
-        }
-        Err(error) => answer::error(error, &id),
-    }
+    let drawn = context.service.random(emotion(&uri)?, clock::now()).await?;
+    let source = if drawn.from_store { Source::Store } else { Source::Memory };
+    Ok(answer::uncacheable(&drawn.echo, source, watch))
 }
 
 fn emotion(uri: &Uri) -> Result<Emotion, Problem> {

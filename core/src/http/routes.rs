@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
-use axum::{Extension, Router};
 use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
-use super::answer::{self, RequestId};
-use super::{Context, admission, auth, echoes, emotions, observe, status, users};
+use super::{Context, admission, answer, auth, echoes, emotions, observe, status, users};
+use crate::service::ServiceError;
 
 /// The signed API.
 pub fn api(context: Arc<Context>) -> Router {
@@ -36,18 +36,15 @@ pub fn api(context: Arc<Context>) -> Router {
         .with_state(context)
 }
 
-async fn unknown(Extension(id): Extension<RequestId>) -> Response {
-    answer::problem(&wire::no_such_path(), &id)
+async fn unknown() -> Response {
+    answer::problem(wire::no_such_path())
 }
 
-async fn other_method(Extension(id): Extension<RequestId>, request: Request) -> Response {
-    let resource = match Resource::parse(request.uri().path()) {
-        Ok(resource) => resource,
-        Err(problem) => return answer::problem(&problem, &id),
+async fn other_method(request: Request) -> Result<Response, ServiceError> {
+    let allow = Resource::parse(request.uri().path())?.allow();
+    let response = match request.method() {
+        &Method::OPTIONS => answer::no_content(),
+        _ => answer::problem(Problem::new(Slug::MethodNotAllowed, format!("allowed here: {allow}"))),
     };
-    if request.method() == Method::OPTIONS {
-        return answer::no_content_allowing(resource.allow());
-    }
-    let problem = Problem::new(Slug::MethodNotAllowed, format!("allowed here: {}", resource.allow()));
-    answer::allowing(answer::problem(&problem, &id), resource.allow())
+    Ok(answer::allowing(response, allow))
 }

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 
 use super::Context;
-use super::answer::{self, RequestId, Source};
+use super::answer::{self, Source};
 use crate::clock::Stopwatch;
+use crate::service::ServiceError;
 
-pub(super) async fn status(State(context): State<Arc<Context>>, Extension(id): Extension<RequestId>) -> Response {
+pub(super) async fn status(State(context): State<Arc<Context>>) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    match context.service.status().await {
-        Ok(status) => answer::uncacheable(&status, Source::Store, watch),
-        Err(error) => answer::error(error, &id),
-    }
+    let status = context.service.status().await?;
+    Ok(answer::uncacheable(&status, Source::Store, watch))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::Uri;
 use axum::response::Response;
@@ -11,27 +10,21 @@ use echoes_shared::wire::{self, Resource};
 use http::HeaderMap;
 
 use super::Context;
-use super::answer::{self, RequestId, Source};
+use super::answer::{self, Source};
 use crate::clock::{self, Stopwatch};
-use crate::service::{List, ServiceError};
+use crate::service::ServiceError;
 
 pub(super) async fn timeline(
     State(context): State<Arc<Context>>,
-    Extension(id): Extension<RequestId>,
     uri: Uri,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let read = async || -> Result<List, ServiceError> {
-        let Resource::Timeline(user) = Resource::parse(uri.path())? else {
-            return Err(wire::no_such_path().into());
-        };
-        let query = ListQuery::parse_timeline(query.as_deref())?;
-        context.service.timeline(&user, &query, clock::now()).await
+    let Resource::Timeline(user) = Resource::parse(uri.path())? else {
+        return Err(wire::no_such_path().into());
     };
-    match read().await {
-        Ok(list) => answer::list(&list, &headers, Source::Store, watch),
-        Err(error) => answer::error(error, &id),
-    }
+    let query = ListQuery::parse_timeline(query.as_deref())?;
+    let list = context.service.timeline(&user, &query, clock::now()).await?;
+    Ok(answer::list(&list, &headers, Source::Store, watch))
 }

@@ -90,7 +90,7 @@ fn sigterm_drains_what_has_begun(world: &World) {
     let lines: Vec<Value> =
         logged.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect();
     for id in ["r-logged", "r-half"] {
-        assert!(lines.iter().any(|line| line["request_id"] == id), "expected {id} in the log\n{logged}");
+        assert!(lines.iter().any(|line| line["span"]["request_id"] == id), "expected {id} in the log\n{logged}");
     }
     assert!(
         !logged.contains(&core.secret) && !logged.contains(&ana.id),

@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+.DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
 # Arguments of `make dev`: --fresh --empty --full.
@@ -11,7 +12,8 @@ ARGS ?=
 
 native := --workspace --exclude echoes-edge
 worker_sources := $(shell find edge shared -name build -prune -o -type f \( -name '*.rs' -o -name '*.js' -o -name Cargo.toml \) -print) \
-                  Cargo.toml Cargo.lock $(wildcard wrangler.toml) infra/setup/build-worker.sh infra/setup/wasm-env.sh
+                  Cargo.toml Cargo.lock $(wildcard wrangler.toml) package-lock.json \
+                  $(addprefix infra/setup/,build-worker.sh wasm-env.sh versions.sh)
 
 .PHONY: help
 help: ## This list
@@ -34,10 +36,11 @@ test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-
 	@infra/setup/run-tests.sh $(SECTIONS)
 
 .PHONY: lint
-lint: setup-ci ## Formatting, clippy, licences, boundaries; warnings are errors
+lint: setup-ci ## Formatting, clippy, docs, licences, boundaries; warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(native) --all-targets -- -D warnings
 	@infra/setup/clippy-edge.sh
+	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps $(native)
 	.cache/tools/bin/cargo-deny check --hide-inclusion-graph bans licenses sources
 	cargo test -p echoes-tests --test boundaries
 

@@ -35,10 +35,10 @@ digest() { cat "$@" | cksum | tr ' ' '-'; }
 stamped()  { [[ -f $STAMPS/$1 && $(<"$STAMPS/$1") == "$2" ]]; }
 stamp()    { mkdir -p "$STAMPS"; printf '%s\n' "$2" >"$STAMPS/$1"; }
 
-# Runs a long command into a log file, with a sign of life, and shows the log's end if it fails.
-#   logged NAME COMMAND…
-logged() {
-  local name=$1 log=$LOGS/$1.log started=$SECONDS ticker status=0
+# Runs a long command into a log file, with a sign of life; answers as the command does.
+#   watched NAME COMMAND…
+watched() {
+  local log=$LOGS/$1.log started=$SECONDS ticker status=0
   shift
   mkdir -p "$LOGS"
   : >"$log"
@@ -53,6 +53,14 @@ logged() {
   "$@" >"$log" 2>&1 </dev/null || status=$?
   kill "$ticker" 2>/dev/null || true
   wait "$ticker" 2>/dev/null || true
+  return "$status"
+}
+
+# The same, and if it fails shows the log's end and stops.
+#   logged NAME COMMAND…
+logged() {
+  local name=$1 log=$LOGS/$1.log status=0
+  watched "$@" || status=$?
   if ((status != 0)); then
     tail -n 40 "$log" >&2
     fail "$name failed (exit $status). The whole log: ${log#"$ROOT"/}"

@@ -9,3 +9,4 @@ JAVA_MINIMUM=17             # DynamoDB Local 2.x
 PYTHON_MINIMUM=3.9          # botocore
 WORKER_BUILD_VERSION=0.8.7  # goes with the `worker` crate of the same series
 CARGO_DENY_VERSION=0.20.2
+MAVEN_DEPENDENCY_PLUGIN_VERSION=3.8.1  # fetches DynamoDB Local; any Maven from 3.6.3 on runs it

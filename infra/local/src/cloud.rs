@@ -45,15 +45,19 @@ impl Cloud {
         std::fs::create_dir_all(data_dir).with_context(|| format!("creating {}", data_dir.display()))?;
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let mut regions = Vec::new();
-        let mut fronts = Vec::new();
         for name in Region::ALL {
-            let region = Replica::open(name, data_dir, &tasks, &stop).await?;
+            regions.push(Replica::open(name, data_dir, &tasks, &stop).await?);
+        }
+        // Before anybody writes, and thus before the fronts open.
+        replication::mend(&regions)?;
+        let mut fronts = Vec::new();
+        for region in &regions {
+            let name = region.name;
             let port = match ports {
                 Ports::Fixed => RegionPorts::of(name).dynamodb,
                 Ports::Free => 0,
             };
             fronts.push(Front::open(region.clone(), loopback(port)).await?);
-            regions.push(region);
         }
         replication::start(&regions, &tasks, &stop);
         housekeeping::start(regions.clone(), &tasks, &stop);

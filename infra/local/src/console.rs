@@ -30,12 +30,6 @@ impl Console {
         Self { terminal: stdout().is_terminal() && variable("NO_COLOR").is_none() }
     }
 
-    /// Whether somebody watches.
-    #[must_use]
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
     /// One line of a part: `core us-east-1 | text`.
     pub fn line(&self, part: &str, text: &str) {
         let prefix = format!("{part:<NAME_WIDTH$} |");

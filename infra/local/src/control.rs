@@ -6,6 +6,7 @@ mod problem;
 
 use std::sync::Arc;
 
+use anyhow::{Context as _, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -26,7 +27,6 @@ use crate::clock::now_seconds;
 use crate::cloud::Cloud;
 use crate::cores::{CoreState, Cores};
 use crate::faults::DynamoState;
-
 use crate::tokens::{TokenMint, TokenRequest};
 use change::Change;
 use problem::Refusal;
@@ -113,14 +113,22 @@ async fn change_region(
 impl Control {
     async fn change(&self, name: Region, change: &Change) -> anyhow::Result<RegionState> {
         let _one_at_a_time = self.changing.lock().await;
+        ensure!(!self.cores.is_closed(), "the stack is being stopped");
         let before = self.cloud.region(name)?.faults();
         let after = change.over(before);
         if after != before {
             self.cloud.set_faults(name, after).await?;
         }
         if let Some(core) = change.core {
+            // After the faults, since a core gets ready only with a store; a failure therefore takes them back.
             let with_store = after.dynamodb == DynamoState::Running;
-            self.cores.set(name, core, with_store).await?;
+            if let Err(error) = self.cores.set(name, core, with_store).await {
+                if after != before {
+                    let restored = self.cloud.set_faults(name, before).await;
+                    restored.with_context(|| format!("{error:#}; and the other changes could not be taken back"))?;
+                }
+                return Err(error);
+            }
         }
         self.state(name)
     }

@@ -1,21 +1,24 @@
 //! The four cores, as processes that the control API can stop, hang and start again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use echoes_shared::Region;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{RegionPorts, url};
 use crate::probe::wait_for;
 use crate::process::Process;
 
 /// How long a core may take until it is ready.
 const READY: Duration = Duration::from_secs(30);
-/// How long a core may drain its requests before it is killed.
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long a core gives its own requests to end: `DRAIN_TIMEOUT` in `core/src/app.rs`.
+const CORE_DRAIN: Duration = Duration::from_secs(5);
+/// How long a core may take to stop before it is killed.
+pub const GRACE: Duration = Duration::from_secs(6);
+const _: () = assert!(GRACE.as_millis() > CORE_DRAIN.as_millis(), "a core that drains must not be killed");
 
 /// How a core is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,27 +34,34 @@ pub enum CoreState {
 
 /// The cores of a stack; none in a stack made for tests of the cloud alone.
 #[derive(Debug, Default)]
-pub struct Cores(Vec<Core>);
+pub struct Cores {
+    all: Vec<Core>,
+    /// They are being stopped for good.
+    closed: AtomicBool,
+}
 
 #[derive(Debug)]
 struct Core {
     region: Region,
+    /// Where its `/readyz` and `/healthz` are.
+    admin: String,
     process: Process,
     state: Mutex<CoreState>,
 }
 
 impl Cores {
-    /// Takes the processes over; none is started.
+    /// Takes the processes over, each with the URL of its admin port; none is started.
     #[must_use]
-    pub fn new(processes: Vec<(Region, Process)>) -> Self {
-        let stopped = |(region, process)| Core { region, process, state: Mutex::new(CoreState::Stopped) };
-        Self(processes.into_iter().map(stopped).collect())
+    pub fn new(processes: Vec<(Region, String, Process)>) -> Self {
+        let stopped =
+            |(region, admin, process)| Core { region, admin, process, state: Mutex::new(CoreState::Stopped) };
+        Self { all: processes.into_iter().map(stopped).collect(), closed: AtomicBool::new(false) }
     }
 
     /// How a region's core is: `Stopped` when there is none.
     #[must_use]
     pub fn state(&self, region: Region) -> CoreState {
-        let core = self.0.iter().find(|core| core.region == region);
+        let core = self.all.iter().find(|core| core.region == region);
         core.map_or(CoreState::Stopped, Core::state)
     }
 
@@ -59,10 +69,11 @@ impl Cores {
     /// without that a core can run but not become ready.
     ///
     /// # Errors
-    /// When there is no core, or it does not start in time.
+    /// When there is no core, it does not start in time, or the stack is being stopped.
     pub async fn set(&self, region: Region, wanted: CoreState, with_store: bool) -> anyhow::Result<()> {
-        let core = self.0.iter().find(|core| core.region == region);
+        let core = self.all.iter().find(|core| core.region == region);
         let core = core.with_context(|| format!("this stack runs no core for {region}"))?;
+        ensure!(!self.is_closed(), "the stack is being stopped");
         match (core.state(), wanted) {
             (CoreState::Running, CoreState::Running)
             | (CoreState::Stopped, CoreState::Stopped)
@@ -74,20 +85,27 @@ impl Cores {
                 core.start(with_store).await?;
                 core.process.hang();
             }
-            (_, CoreState::Stopped) => core.process.stop(DRAIN).await,
+            (_, CoreState::Stopped) => core.process.stop(GRACE).await,
         }
         core.set_state(wanted);
         Ok(())
     }
 
-    /// Stops every core at the same time.
-    pub async fn stop_all(&self, grace: Duration) {
+    /// Whether [`Self::close`] has begun.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Stops every core at the same time, for good: none can be started or hung from the first moment on.
+    pub async fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
         let mut stops = Vec::new();
-        for core in &self.0 {
+        for core in &self.all {
             core.set_state(CoreState::Stopped);
-            stops.push(core.process.stop(grace));
+            stops.push(core.process.close(GRACE));
         }
-        // Started one after the other, but each sends its signal at once and only then waits.
+        // Driven together: each closes its process and sends its signal at once, and only then waits.
         join_all(stops).await;
     }
 }
@@ -95,9 +113,8 @@ impl Cores {
 impl Core {
     async fn start(&self, with_store: bool) -> anyhow::Result<()> {
         self.process.start()?;
-        let admin = url(RegionPorts::of(self.region).admin);
         let path = if with_store { "readyz" } else { "healthz" };
-        let address = format!("{admin}/{path}");
+        let address = format!("{}/{path}", self.admin);
         let outcome = tokio::select! {
             ready = wait_for(&address, |status| status == StatusCode::OK, READY) => {
                 ready.and_then(|()| Ok(self.process.watch_over()?))
@@ -105,7 +122,7 @@ impl Core {
             death = self.process.ended() => Err(death.into()),
         };
         if outcome.is_err() {
-            self.process.stop(DRAIN).await;
+            self.process.stop(GRACE).await;
         }
         outcome
     }

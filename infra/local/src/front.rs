@@ -25,6 +25,10 @@ use proxy::Proxy;
 /// How long a client may take to send a request's headers on an open connection, idle time included.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How many calls a region's engine has at a time. It carries out one after the other, each on a thread of the runtime
+/// that blocks meanwhile; the second is there so that it never waits for work.
+pub const ENGINE_CALLS: usize = 2;
+
 /// The front of one region. Dropping it closes the port.
 pub struct Front {
     region: Arc<Replica>,

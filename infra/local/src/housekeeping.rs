@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::now_seconds;
+use crate::faults::DynamoState;
 use crate::replica::Replica;
 use crate::replication::taken_everywhere;
 
@@ -31,6 +32,9 @@ async fn run(regions: Vec<Arc<Replica>>) {
     loop {
         for region in &regions {
             turn.tick().await;
+            if region.faults().dynamodb == DynamoState::Stopped {
+                continue;
+            }
             if let Err(error) = sweep(region).await {
                 tracing::error!(region = %region.name, %error, "the sweep of expired items failed");
             }
@@ -43,9 +47,17 @@ async fn run(regions: Vec<Arc<Replica>>) {
 
 /// Deletes a region's expired items, as a client of its own. Answers how many.
 ///
+/// The engine reads every item to find them, and replication waits for it meanwhile: so first it is asked, without the
+/// gate, whether there are any.
+///
 /// # Errors
 /// The engine's.
 pub async fn sweep(region: &Arc<Replica>) -> anyhow::Result<usize> {
+    let asked = region.clone();
+    let wanted = tokio::task::spawn_blocking(move || asked.ledger.has_expired(now_seconds())).await??;
+    if !wanted {
+        return Ok(0);
+    }
     let gate = region.gate.clone().read_owned().await;
     let swept = region.clone();
     let deleted = tokio::task::spawn_blocking(move || {

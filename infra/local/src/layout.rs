@@ -82,3 +82,26 @@ pub const fn loopback(port: u16) -> SocketAddr {
 pub fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tokens::{DEFAULT_AUDIENCE, DEFAULT_ISSUER};
+
+    const WRANGLER: &str = include_str!("../../../wrangler.toml");
+    const DEV: &str = include_str!("../../setup/dev.sh");
+
+    #[test]
+    fn the_worker_is_told_the_same() {
+        let cores = Region::ALL.map(|region| format!(r#""{region}":"{}""#, url(RegionPorts::of(region).core)));
+        for line in [
+            format!("ECHOES_CORES = '{{{}}}'", cores.join(",")),
+            format!(r#"ECHOES_JWKS_URL = "{}/.well-known/jwks.json""#, url(CONTROL_PORT)),
+            format!(r#"ECHOES_TOKEN_ISSUER = "{DEFAULT_ISSUER}""#),
+            format!(r#"ECHOES_TOKEN_AUDIENCE = "{DEFAULT_AUDIENCE}""#),
+        ] {
+            assert!(WRANGLER.lines().any(|given| given == line), "wrangler.toml lacks: {line}");
+        }
+        assert!(DEV.contains(&format!("--ip 127.0.0.1 --port {EDGE_PORT} ")), "dev.sh names another port");
+    }
+}

@@ -6,15 +6,17 @@
 //! between any two lines loses nothing and no attribute is ever added to an item.
 //!
 //! Only the replicator and housekeeping write through this connection, and only while they hold the region's gate
-//! exclusively: the engine therefore never meets a lock that it does not know of.
+//! exclusively (or, at the start, before anybody else writes): the engine therefore never meets a lock that it does not
+//! know of. A third connection reads only.
 
 mod schema;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use echoes_shared::Region;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 
 /// When and where an item was last written. The greater one wins: later by microsecond, then by region name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +46,13 @@ pub struct Outgoing {
 #[derive(Debug)]
 pub struct Ledger {
     connection: Mutex<Connection>,
+    /// For long reads, which must not hold up the replicator.
+    reader: Mutex<Connection>,
     file_id: String,
 }
+
+/// How long a connection waits for another's lock.
+const BUSY: Duration = Duration::from_secs(10);
 
 type Result<T> = rusqlite::Result<T>;
 
@@ -57,7 +64,7 @@ impl Ledger {
     /// SQLite's, when the file cannot be opened or changed.
     pub fn open(path: &Path, region: Region) -> Result<Self> {
         let connection = Connection::open(path)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.execute_batch(&schema::statements(region.as_str()))?;
         connection.execute("DELETE FROM echoes_incoming", [])?;
@@ -66,7 +73,9 @@ impl Ledger {
             [uuid::Uuid::new_v4().to_string()],
         )?;
         let file_id = connection.query_row("SELECT file_id FROM echoes_file", [], |row| row.get(0))?;
-        Ok(Self { connection: Mutex::new(connection), file_id })
+        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        reader.busy_timeout(BUSY)?;
+        Ok(Self { connection: Mutex::new(connection), reader: Mutex::new(reader), file_id })
     }
 
     /// Names this file: a region whose file was thrown away starts a new log, and old checkpoints must not fit it.
@@ -78,12 +87,12 @@ impl Ledger {
     /// Local writes after `after_record_id`, oldest first, at most `limit`.
     ///
     /// # Errors
-    /// SQLite's.
+    /// SQLite's; also when the stream lacks the image of a write, which must not pass for a delete.
     pub fn outgoing(&self, after_record_id: i64, limit: usize) -> Result<Vec<Outgoing>> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(
             "SELECT l.record_id, l.table_name, l.item_key, l.stamp_us, l.origin,
-                    CASE r.event_name WHEN 'REMOVE' THEN NULL ELSE r.new_image END
+                    r.new_image, r.event_name = 'REMOVE'
              FROM echoes_log AS l JOIN _stream_records AS r ON r.id = l.record_id
              WHERE l.record_id > ?1 ORDER BY l.record_id LIMIT ?2",
         )?;
@@ -95,7 +104,7 @@ impl Ledger {
                     table_name: row.get(1)?,
                     item_key: row.get(2)?,
                     stamp: Stamp { stamp_us: row.get(3)?, origin: row.get(4)? },
-                    image: row.get(5)?,
+                    image: if row.get(6)? { None } else { Some(row.get(5)?) },
                 })
             })?
             .collect()
@@ -112,6 +121,51 @@ impl Ledger {
             .query_row([source_file_id], |row| row.get(0))
             .optional()?;
         Ok(found.unwrap_or(0))
+    }
+
+    /// Keeps the ids of writes to come above `record_id`, so that none is taken for one that a region has already.
+    ///
+    /// A power cut may take back the last writes of one file while another has their checkpoint: without this the ids
+    /// would be given out again, and the writes that get them passed over.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn raise_record_ids(&self, record_id: i64) -> Result<()> {
+        const TABLE: &str = "_stream_records";
+        self.transaction(|transaction| {
+            // `sqlite_sequence` has no row for a table that was never written, and no key to replace one by.
+            let known = transaction.execute(
+                "UPDATE sqlite_sequence SET seq = MAX(seq, ?2) WHERE name = ?1",
+                params![TABLE, record_id],
+            )?;
+            if known == 0 {
+                transaction
+                    .execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)", params![TABLE, record_id])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether a table with a time to live holds an item that expired before `now_seconds` since 1970. Reads all of
+    /// them, on a connection of its own: nobody waits for it.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn has_expired(&self, now_seconds: i64) -> Result<bool> {
+        let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tables = connection.prepare_cached(
+            "SELECT table_name, ttl_attribute FROM _tables WHERE ttl_enabled = 1 AND ttl_attribute IS NOT NULL",
+        )?;
+        let tables =
+            tables.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<Vec<(String, String)>>>()?;
+        for (table, attribute) in tables {
+            let expired =
+                connection.query_row(&schema::expired(&table), params![attribute, now_seconds], |row| row.get(0))?;
+            if expired {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The stamp of an item's last write, deletes included; `None` when it was never written.
@@ -131,6 +185,7 @@ impl Ledger {
     /// SQLite's; then nothing is announced.
     pub fn announce(&self, writes: &[Outgoing]) -> Result<()> {
         self.transaction(|transaction| {
+            transaction.execute("DELETE FROM echoes_incoming", [])?;
             let mut insert = transaction.prepare_cached(
                 "INSERT OR REPLACE INTO echoes_incoming (table_name, item_key, stamp_us, origin) VALUES (?1, ?2, ?3, ?4)",
             )?;

@@ -5,13 +5,16 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use echoes_local::cli::{Cli, Command};
+use echoes_local::front::ENGINE_CALLS;
 use echoes_local::samples::load::load;
 use echoes_local::supervisor;
+use echoes_shared::Region;
 use tracing_subscriber::EnvFilter;
 
 /// More than there are cores: an engine works on the thread that took its call, and one that is busy must not hold up
 /// the other three, the fronts or the control API.
 const WORKERS: usize = 12;
+const _: () = assert!(WORKERS > ENGINE_CALLS * Region::ALL.len(), "busy engines would occupy every thread");
 
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();

@@ -1,6 +1,8 @@
 //! A child process in a process group of its own, with its output prefixed and its death reported.
 
-use std::collections::VecDeque;
+mod group;
+mod watcher;
+
 use std::fmt;
 use std::future::pending;
 use std::path::PathBuf;
@@ -9,26 +11,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use nix::sys::signal::{Signal, killpg};
+use anyhow::{Context as _, ensure};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::console::Console;
+use group::Group;
+use watcher::{Lines, Watcher};
 
-/// How many lines a death report quotes.
-const LAST_LINES: usize = 15;
 /// Longer lines are cut into pieces.
 const LINE_BYTES: u64 = 16 * 1024;
-/// How long the output of a dead process is read on: a grandchild may hold the pipe open.
-const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
 /// What to run.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Spec {
     /// The program, by path or by name.
     pub program: PathBuf,
@@ -36,6 +36,15 @@ pub struct Spec {
     pub args: Vec<String>,
     /// Its whole environment, or `None` to inherit this process's.
     pub env: Option<Vec<(String, String)>>,
+}
+
+/// Variables by name only: some of their values are secrets.
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.env.as_ref().map(|env| env.iter().map(|(name, _value)| name.as_str()).collect::<Vec<_>>());
+        let Self { program, args, env: _ } = self;
+        f.debug_struct("Spec").field("program", program).field("args", args).field("env", &names).finish()
+    }
 }
 
 /// How a process ended.
@@ -67,12 +76,20 @@ pub struct Process {
     spec: Spec,
     console: Console,
     deaths: mpsc::Sender<Death>,
-    running: Mutex<Option<Running>>,
+    slot: Mutex<Slot>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    /// What was started last, until it has been stopped.
+    running: Option<Running>,
+    /// It is being stopped for good: nothing starts any more.
+    closed: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Running {
-    group: Pid,
+    group: Arc<Group>,
     /// Its end is nobody's surprise: somebody asked for it, or waits for it.
     expected: Arc<AtomicBool>,
     /// How it ended, once it has.
@@ -83,20 +100,18 @@ impl Process {
     /// Describes a child; nothing runs yet.
     #[must_use]
     pub fn new(name: String, spec: Spec, console: Console, deaths: mpsc::Sender<Death>) -> Self {
-        Self { name, spec, console, deaths, running: Mutex::new(None) }
-    }
-
-    /// The part's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+        Self { name, spec, console, deaths, slot: Mutex::default() }
     }
 
     /// Starts it. Its end is reported only once it is watched over.
     ///
     /// # Errors
-    /// When the program cannot be run.
+    /// When the program cannot be run, runs already, or has been closed.
     pub fn start(&self) -> anyhow::Result<()> {
+        // Held until the child is in its slot, so that a close comes before the start or finds the child.
+        let mut slot = self.lock();
+        ensure!(!slot.closed, "{} is not started any more: the stack is being stopped", self.name);
+        ensure!(!slot.running.as_ref().is_some_and(Running::lives), "{} runs already", self.name);
         let mut command = Command::new(&self.spec.program);
         command.args(&self.spec.args).process_group(0);
         command.stdin(Stdio::null());
@@ -107,7 +122,7 @@ impl Process {
         }
         let mut child = command.spawn().with_context(|| format!("running {}", self.spec.program.display()))?;
         let id = child.id().context("the child ended at once")?;
-        let group = Pid::from_raw(i32::try_from(id)?);
+        let group = Arc::new(Group::new(Pid::from_raw(i32::try_from(id)?)));
 
         let lines = Lines::default();
         let mut outputs = Vec::new();
@@ -115,10 +130,15 @@ impl Process {
         outputs.extend(child.stderr.take().map(|out| self.pump(out, &lines)));
         let expected = Arc::new(AtomicBool::new(true));
         let (report, ended) = watch::channel(None);
-        let watcher =
-            Watcher { name: self.name.clone(), deaths: self.deaths.clone(), expected: expected.clone(), report };
+        let watcher = Watcher {
+            name: self.name.clone(),
+            group: group.clone(),
+            deaths: self.deaths.clone(),
+            expected: expected.clone(),
+            report,
+        };
         tokio::spawn(watcher.watch(child, outputs, lines));
-        *self.lock() = Some(Running { group, expected, ended });
+        slot.running = Some(Running { group, expected, ended });
         Ok(())
     }
 
@@ -127,7 +147,7 @@ impl Process {
     /// # Errors
     /// How it ended, when it has already.
     pub fn watch_over(&self) -> Result<(), Death> {
-        match &*self.lock() {
+        match &self.lock().running {
             None => Ok(()),
             Some(running) => {
                 running.expected.store(false, Ordering::SeqCst);
@@ -137,54 +157,69 @@ impl Process {
         }
     }
 
-    /// Runs it to its end.
+    /// Waits for the end of what has been started.
     ///
     /// # Errors
-    /// When it cannot be run, fails, or takes longer than `limit`.
-    pub async fn run_to_end(&self, limit: Duration) -> anyhow::Result<()> {
-        self.start()?;
+    /// When it fails, or takes longer than `limit`.
+    pub async fn finish(&self, limit: Duration) -> anyhow::Result<()> {
         let end = timeout(limit, self.ended()).await;
         let end = end.with_context(|| format!("{} took longer than {} s", self.name, limit.as_secs()))?;
         if end.success { Ok(()) } else { Err(end.into()) }
     }
 
-    /// Ends it with its whole group: SIGTERM, and SIGKILL for what is left after `grace`. Answers when it is gone.
+    /// Ends it with its whole group: SIGTERM, and SIGKILL for what is left after `grace`. Answers when it is gone, to
+    /// every caller: the slot is cleared only then, so a caller that gave up in the middle leaves it to the next.
     pub async fn stop(&self, grace: Duration) {
-        let Some(mut running) = self.lock().take() else {
+        let Some(mut running) = self.lock().running.clone() else {
             return;
         };
         running.expected.store(true, Ordering::SeqCst);
-        if running.ended.borrow().is_none() {
-            send(running.group, Signal::SIGTERM);
-            // A hung process hears the first signal only when it goes on.
-            send(running.group, Signal::SIGCONT);
-            let gone = timeout(grace, running.ended.wait_for(Option::is_some)).await;
-            if gone.is_err() {
-                self.console.line(&self.name, "did not stop in time: killed");
-            }
+        running.group.signal(Signal::SIGTERM);
+        // A hung process hears the first signal only when it goes on.
+        running.group.signal(Signal::SIGCONT);
+        if timeout(grace, running.ended.wait_for(Option::is_some)).await.is_err() {
+            self.console.line(&self.name, "did not stop in time: killed");
+            running.group.signal(Signal::SIGKILL);
+            let _gone = running.ended.wait_for(Option::is_some).await;
         }
-        // Grandchildren too, which may outlive the one that was asked.
-        send(running.group, Signal::SIGKILL);
-        let _gone = running.ended.wait_for(Option::is_some).await;
+        let mut slot = self.lock();
+        if slot.running.as_ref().is_some_and(|now| Arc::ptr_eq(&now.group, &running.group)) {
+            slot.running = None;
+        }
+    }
+
+    /// Stops it as [`Self::stop`] does, for good: from the first moment on it can be neither started nor hung.
+    pub async fn close(&self, grace: Duration) {
+        self.lock().closed = true;
+        self.stop(grace).await;
+    }
+
+    /// Whether it has been started and has not ended.
+    #[must_use]
+    pub fn lives(&self) -> bool {
+        self.lock().running.as_ref().is_some_and(Running::lives)
     }
 
     /// Stops the group from running without ending it, as a hang does.
     pub fn hang(&self) {
-        if let Some(running) = &*self.lock() {
-            send(running.group, Signal::SIGSTOP);
+        let slot = self.lock();
+        if let Some(running) = &slot.running
+            && !slot.closed
+        {
+            running.group.signal(Signal::SIGSTOP);
         }
     }
 
     /// Lets a hung group go on.
     pub fn go_on(&self) {
-        if let Some(running) = &*self.lock() {
-            send(running.group, Signal::SIGCONT);
+        if let Some(running) = &self.lock().running {
+            running.group.signal(Signal::SIGCONT);
         }
     }
 
     /// Resolves when it has ended; never when it does not run.
     pub async fn ended(&self) -> Death {
-        let running = self.lock().clone();
+        let running = self.lock().running.clone();
         if let Some(mut running) = running
             && let Ok(ended) = running.ended.wait_for(Option::is_some).await
             && let Some(death) = ended.clone()
@@ -215,61 +250,14 @@ impl Process {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A group that is gone already needs no signal.
-fn send(group: Pid, signal: Signal) {
-    let _gone = killpg(group, signal);
-}
-
-/// The last lines that a process printed.
-#[derive(Debug, Clone, Default)]
-struct Lines(Arc<Mutex<VecDeque<String>>>);
-
-impl Lines {
-    fn push(&self, text: &str) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LAST_LINES {
-            lines.pop_front();
-        }
-        lines.push_back(text.to_owned());
-    }
-
-    fn take(&self) -> Vec<String> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.drain(..).collect()
-    }
-}
-
-/// Waits for a child's end and tells who should know.
-struct Watcher {
-    name: String,
-    deaths: mpsc::Sender<Death>,
-    expected: Arc<AtomicBool>,
-    report: watch::Sender<Option<Death>>,
-}
-
-impl Watcher {
-    async fn watch(self, mut child: Child, outputs: Vec<JoinHandle<()>>, lines: Lines) {
-        let (success, status) = match child.wait().await {
-            Ok(status) => (status.success(), status.to_string()),
-            Err(error) => (false, error.to_string()),
-        };
-        let reading = async {
-            for output in outputs {
-                let _read = output.await;
-            }
-        };
-        let _complete = timeout(OUTPUT_GRACE, reading).await;
-        let death = Death { name: self.name, success, status, last_lines: lines.take() };
-        self.report.send_replace(Some(death.clone()));
-        if !self.expected.load(Ordering::SeqCst) {
-            // Nobody listens any more only when everything is being stopped.
-            let _told = self.deaths.send(death).await;
-        }
+impl Running {
+    fn lives(&self) -> bool {
+        self.ended.borrow().is_none()
     }
 }
 
@@ -321,8 +309,58 @@ mod tests {
     #[tokio::test]
     async fn a_run_to_the_end_tells_failure_from_success() {
         let limit = Duration::from_secs(5);
-        assert!(shell("exit 0").0.run_to_end(limit).await.is_ok());
-        let error = shell("echo why; exit 1").0.run_to_end(limit).await.unwrap_err();
+        let run = async |script| {
+            let (process, _deaths) = shell(script);
+            process.start().unwrap();
+            process.finish(limit).await
+        };
+        assert!(run("exit 0").await.is_ok());
+        let error = run("echo why; exit 1").await.unwrap_err();
         assert!(error.to_string().ends_with("why"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_the_dead_left_behind_is_killed_at_once() {
+        // The one left behind holds the pipe: it closes when that one is gone.
+        let (process, _deaths) = shell("sleep 600 & echo left; exit 0");
+        let begun = tokio::time::Instant::now();
+        process.start().unwrap();
+        process.finish(Duration::from_secs(5)).await.unwrap();
+        assert!(!process.lives());
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        process.stop(Duration::from_secs(5)).await;
+    }
+
+    #[tokio::test]
+    async fn a_stop_that_was_given_up_is_taken_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let deaf = folder.path().join("deaf");
+        let script = format!("trap '' TERM; : >'{}'; while true; do sleep 1; done", deaf.display());
+        let (process, _deaths) = shell(&script);
+        process.start().unwrap();
+        while !deaf.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(timeout(Duration::from_millis(50), process.stop(Duration::from_secs(60))).await.is_err());
+        assert!(process.lives());
+        process.stop(Duration::from_millis(50)).await;
+        assert!(!process.lives());
+    }
+
+    #[tokio::test]
+    async fn what_is_closed_does_not_start() {
+        let (process, _deaths) = shell("sleep 600");
+        process.start().unwrap();
+        assert!(process.start().is_err(), "once is enough");
+        process.close(Duration::from_secs(5)).await;
+        assert!(process.start().is_err());
+        assert!(!process.lives());
+    }
+
+    #[test]
+    fn debug_output_names_variables_and_keeps_their_values() {
+        let env = Some(vec![("AWS_SECRET_ACCESS_KEY".to_owned(), "hush".to_owned())]);
+        let text = format!("{:?}", Spec { program: "sh".into(), args: Vec::new(), env });
+        assert!(text.contains("AWS_SECRET_ACCESS_KEY") && !text.contains("hush"), "{text}");
     }
 }

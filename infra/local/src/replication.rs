@@ -28,6 +28,21 @@ pub fn start(regions: &[Arc<Replica>], tasks: &TaskTracker, stop: &CancellationT
     }
 }
 
+/// Keeps every region's next writes above what the others have taken from it, whatever a power cut took back.
+///
+/// # Errors
+/// SQLite's.
+pub fn mend(regions: &[Arc<Replica>]) -> rusqlite::Result<()> {
+    for source in regions {
+        let mut taken = 0;
+        for other in regions {
+            taken = taken.max(other.ledger.checkpoint(source.ledger.file_id())?);
+        }
+        source.ledger.raise_record_ids(taken)?;
+    }
+    Ok(())
+}
+
 /// How many of `region`'s own writes at least one other region does not have yet.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ mod stack;
 mod stack_file;
 
 use std::fmt::Write as _;
-use std::io::{Write as _, stderr};
+use std::io::{ErrorKind, Write as _, stderr};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -72,13 +73,29 @@ fn prepare_state(options: &Up) -> anyhow::Result<Secrets> {
     let state = &options.state;
     std::fs::create_dir_all(state).with_context(|| format!("creating {}", state.display()))?;
     StackFile::remove_stale(state)?;
-    let data = state.join("data");
-    if options.fresh && data.exists() {
-        std::fs::remove_dir_all(&data).with_context(|| format!("removing {}", data.display()))?;
-    }
+    forget_data(state, options.fresh)?;
     let secrets = Secrets::load_or_create(state)?;
     environment::write_files(state, &secrets)?;
     Ok(secrets)
+}
+
+/// Removes the data when `fresh`, and always what an earlier removal left.
+///
+/// Set aside first, which is one step: a removal killed halfway must not leave some regions and not others.
+fn forget_data(state: &Path, fresh: bool) -> anyhow::Result<()> {
+    let (data, forgotten) = (state.join("data"), state.join("data-forgotten"));
+    let remove = || match std::fs::remove_dir_all(&forgotten) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", forgotten.display()))
+        }
+        _ => Ok(()),
+    };
+    remove()?;
+    if fresh && data.exists() {
+        std::fs::rename(&data, &forgotten).with_context(|| format!("setting {} aside", data.display()))?;
+        remove()?;
+    }
+    Ok(())
 }
 
 /// Resolves at Ctrl-C, SIGTERM, or when the terminal goes away.
@@ -113,4 +130,25 @@ fn summary(with_edge: bool, took: Duration) -> String {
     }
     text.push_str("\n  Ctrl-C stops everything.\n\n");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgotten_data_is_gone_and_what_an_earlier_removal_left_too() {
+        let state = tempfile::tempdir().unwrap();
+        let (data, forgotten) = (state.path().join("data"), state.path().join("data-forgotten"));
+        for folder in [&data, &forgotten] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("us-east-1.db"), "x").unwrap();
+        }
+        forget_data(state.path(), false).unwrap();
+        assert!(data.exists() && !forgotten.exists());
+        std::fs::create_dir(&forgotten).unwrap();
+        forget_data(state.path(), true).unwrap();
+        assert!(!data.exists() && !forgotten.exists());
+        forget_data(state.path(), true).unwrap();
+    }
 }

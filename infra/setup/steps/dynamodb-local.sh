@@ -12,6 +12,8 @@ is_done() { compgen -G "$LIB/DynamoDBLocal-*.jar" >/dev/null && stamped dynamodb
 install() {
   rm -rf "$LIB"
   mkdir -p "$LIB"
-  logged dynamodb-local mvn -B -f "$POM" dependency:copy-dependencies "-DoutputDirectory=$LIB"
+  # The plugin by its full name: without a version, each Maven takes one of its own.
+  logged dynamodb-local mvn -B -f "$POM" \
+    "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY_PLUGIN_VERSION:copy-dependencies" "-DoutputDirectory=$LIB"
   stamp dynamodb-local "$(digest "$POM")"
 }

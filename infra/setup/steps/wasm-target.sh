@@ -42,7 +42,7 @@ install() {
   from_debian
   local compiler
   if command -v rustup >/dev/null; then
-    logged rustup rustup toolchain link debian /usr
+    logged rustup-link rustup toolchain link debian /usr
     compiler="export RUSTUP_TOOLCHAIN=debian"
   else
     # shellcheck disable=SC2016
@@ -56,7 +56,8 @@ from_rustup() {
   # One try and ten minutes: behind a closed network each retry waits for nothing. (macOS has no `timeout`.)
   local limit=()
   if command -v timeout >/dev/null; then limit=(timeout 600); fi
-  RUST_BACKTRACE=0 RUSTUP_MAX_RETRIES=1 ${limit[@]+"${limit[@]}"} rustup target add "$TARGET" >"$LOGS/rustup.log" 2>&1 </dev/null \
+  say "      asking rustup for it"
+  watched rustup env RUST_BACKTRACE=0 RUSTUP_MAX_RETRIES=1 ${limit[@]+"${limit[@]}"} rustup target add "$TARGET" \
     && toolchain_has_it && return 0
   say "      rustup could not fetch it: $(grep -m 1 "^error" "$LOGS/rustup.log" || tail -n 1 "$LOGS/rustup.log")"
   return 1

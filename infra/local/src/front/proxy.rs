@@ -12,8 +12,10 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::sync::Semaphore;
 
-use super::operation::classify;
+use super::ENGINE_CALLS;
+use super::operation::{classify, replicated_table};
 use crate::faults::DynamoState;
 use crate::replica::Replica;
 
@@ -30,6 +32,8 @@ pub(super) struct Proxy {
     region: Arc<Replica>,
     client: Client<HttpConnector, Full<Bytes>>,
     engine: Authority,
+    /// One permit for each call that the engine may have at a time.
+    calls: Arc<Semaphore>,
 }
 
 impl Proxy {
@@ -38,21 +42,14 @@ impl Proxy {
         connector.set_nodelay(true);
         let engine = region.engine_address().to_string().parse()?;
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { region, client, engine })
+        let calls = Arc::new(Semaphore::new(ENGINE_CALLS));
+        Ok(Self { region, client, engine, calls })
     }
 
     /// Answers one call.
     pub(super) async fn answer(self, request: Request<Incoming>) -> Result<Answer, Infallible> {
         let target = request.headers().get("x-amz-target");
         let operation = classify(target.and_then(|target| target.to_str().ok()).unwrap_or_default());
-        if operation.data && self.region.faults().dynamodb == DynamoState::Throttled {
-            return Ok(problem(
-                StatusCode::BAD_REQUEST,
-                "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
-                "The level of configured provisioned throughput for the table was exceeded. \
-                 Consider increasing your provisioning level with the UpdateTable API.",
-            ));
-        }
         let (parts, body) = request.into_parts();
         // The whole body first: a slow client must not hold the gate.
         let body = match Limited::new(body, BODY_BYTES).collect().await {
@@ -65,13 +62,32 @@ impl Proxy {
                 ));
             }
         };
+        if operation.data && self.region.faults().dynamodb == DynamoState::Throttled {
+            return Ok(problem(
+                StatusCode::BAD_REQUEST,
+                "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+                "The level of configured provisioned throughput for the table was exceeded. \
+                 Consider increasing your provisioning level with the UpdateTable API.",
+            ));
+        }
+        if operation.deletes_table
+            && let Some(table) = replicated_table(&body)
+        {
+            return Ok(problem(
+                StatusCode::BAD_REQUEST,
+                "com.amazon.coral.validate#ValidationException",
+                &format!(
+                    "{table} is replicated and is not deleted in one region: `make dev ARGS=--fresh` forgets all of them"
+                ),
+            ));
+        }
         let mut request = Request::from_parts(parts, Full::new(body));
         *request.uri_mut() = self.engine_uri(request.uri());
-        if !operation.mutates {
-            return Ok(self.forward(request).await);
-        }
-        // A task of its own: when the client goes away in the middle, the gate is held until the engine is done.
+        // A task of its own: when the client goes away in the middle, what is held is held until the engine is done.
         let call = tokio::spawn(async move {
+            if !operation.mutates {
+                return self.forward(request).await;
+            }
             let gate = self.region.gate.clone().read_owned().await;
             let answer = self.forward(request).await;
             drop(gate);
@@ -81,11 +97,15 @@ impl Proxy {
         Ok(call.await.unwrap_or_else(|error| unavailable(&error)))
     }
 
+    /// To be called with the gate, for a write: a call that waits for the gate must not keep a permit from the reads.
     async fn forward(&self, request: Request<Full<Bytes>>) -> Answer {
-        match self.client.request(request).await {
+        let permit = self.calls.acquire().await;
+        let answer = match self.client.request(request).await {
             Ok(response) => response.map(Either::Left),
             Err(error) => unavailable(&error),
-        }
+        };
+        drop(permit);
+        answer
     }
 
     /// The same path and query at the engine's address.

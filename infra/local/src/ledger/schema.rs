@@ -33,6 +33,16 @@ pub(super) fn statements(region: &str) -> String {
     format!("{TABLES}\nDROP TRIGGER IF EXISTS echoes_stamp_writes;\n{}", trigger(region))
 }
 
+/// Asks whether `table` holds an item whose time to live, in the attribute `?1`, ended before `?2` seconds since 1970: what
+/// the engine's own sweep deletes.
+pub(super) fn expired(table: &str) -> String {
+    let table = table.replace('"', "\"\"");
+    format!(
+        "SELECT EXISTS (SELECT 1 FROM \"{table}\"
+         WHERE CAST(json_extract(item_json, '$.\"' || ?1 || '\".N') AS INTEGER) BETWEEN 0 AND ?2 - 1)"
+    )
+}
+
 /// The trigger runs inside the engine's own transaction, so a write and its stamp are stored together or not at all.
 ///
 /// 1. It stamps the write. A replicated write keeps the stamp and origin that `echoes_incoming` holds for its key;

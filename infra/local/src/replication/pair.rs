@@ -52,10 +52,18 @@ impl Pair {
             source_faults: self.source.watch_faults(),
             destination_faults: self.destination.watch_faults(),
         };
+        let mut lacked_table = false;
         loop {
             // Seen first and read afterwards, so that a write in between wakes the pair once too often, never too rarely.
             events.mark_seen();
-            match self.step().await {
+            let next = self.step().await;
+            let lacks_table = matches!(next, Ok(Next::AwaitTable));
+            if lacks_table && !lacked_table {
+                let (source, destination) = (self.source.name, self.destination.name);
+                tracing::warn!(%source, %destination, "replication waits: the destination lacks a table");
+            }
+            lacked_table = lacks_table;
+            match next {
                 Ok(Next::Again) => {}
                 Ok(Next::Await) => events.changed(None, false).await,
                 Ok(Next::AwaitFor(wait)) => events.changed(Some(wait), false).await,

@@ -21,7 +21,7 @@ use crate::cloud::{Cloud, Ports};
 use crate::console::Console;
 use crate::control::{Control, router};
 use crate::cores::{CoreState, Cores};
-use crate::layout::{CONTROL_PORT, ECHOES_TABLE, EDGE_PORT, S3_PORT, loopback, url};
+use crate::layout::{CONTROL_PORT, ECHOES_TABLE, EDGE_PORT, RegionPorts, S3_PORT, loopback, url};
 use crate::probe::wait_for;
 use crate::process::{Death, Process, Spec};
 use crate::s3;
@@ -34,7 +34,7 @@ const TABLES: Duration = Duration::from_secs(60);
 const SAMPLES: Duration = Duration::from_secs(120);
 /// How long the edge may take: the first start of `wrangler dev` unpacks its runtime and may compile the Worker.
 const EDGE_READY: Duration = Duration::from_secs(600);
-/// How long a child may take to stop when everything does.
+/// How long a child other than a core may take to stop when everything does.
 const GRACE: Duration = Duration::from_secs(4);
 /// How long the engines may take to finish what they are doing.
 const CLOUD_GRACE: Duration = Duration::from_secs(3);
@@ -48,7 +48,7 @@ pub(super) struct Stack {
     tasks: TaskTracker,
     stop: CancellationToken,
     cloud: Option<Arc<Cloud>>,
-    /// Programs that do one thing and end: tables, samples.
+    /// Programs that do one thing and end, tables and samples, while they run.
     jobs: Vec<Arc<Process>>,
     cores: Arc<Cores>,
     edge: Option<Process>,
@@ -61,7 +61,8 @@ impl Stack {
         let core = |region: Region| {
             let spec = echoes(&options.binary, &["serve".to_owned()], region, &secrets);
             let name = format!("core {region}");
-            (region, Process::new(name, spec, console, deaths.clone()))
+            let admin = url(RegionPorts::of(region).admin);
+            (region, admin, Process::new(name, spec, console, deaths.clone()))
         };
         let cores = Arc::new(Cores::new(Region::ALL.map(core).into()));
         Self {
@@ -135,6 +136,10 @@ impl Stack {
         let binary = self.options.binary.clone();
         let args = ["table", "create"].map(str::to_owned);
         self.run_everywhere("tables", &binary, &args, TABLES).await?;
+        // What an earlier version made is left as it is, and may lack what this one relies on: a stream's images, an index.
+        let args = ["table", "check"].map(str::to_owned);
+        let checked = self.run_everywhere("tables", &binary, &args, TABLES).await;
+        checked.context("the stored tables are not those of this version; --fresh forgets them, with all data")?;
         self.console.started("tables", begun.elapsed());
         Ok(())
     }
@@ -175,11 +180,14 @@ impl Stack {
             let name = format!("{part} {region}");
             let job = Arc::new(Process::new(name, spec, self.console, self.deaths.clone()));
             self.jobs.push(job.clone());
-            runs.spawn(async move { job.run_to_end(limit).await });
+            // Not in the task, which may begin when the stack has been stopped already.
+            job.start()?;
+            runs.spawn(async move { job.finish(limit).await });
         }
         while let Some(run) = runs.join_next().await {
             run??;
         }
+        self.jobs.clear();
         Ok(())
     }
 
@@ -218,11 +226,11 @@ impl Stack {
     pub(super) async fn stop(mut self) {
         drop(self.file.take());
         if let Some(edge) = &self.edge {
-            edge.stop(GRACE).await;
+            edge.close(GRACE).await;
         }
-        self.cores.stop_all(GRACE).await;
+        self.cores.close().await;
         for job in &self.jobs {
-            job.stop(GRACE).await;
+            job.close(GRACE).await;
         }
         self.stop.cancel();
         self.tasks.close();

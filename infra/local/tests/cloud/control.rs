@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use echoes_local::console::Console;
 use echoes_local::control::{Control, router};
-use echoes_local::cores::Cores;
+use echoes_local::cores::{CoreState, Cores};
 use echoes_local::layout::{ECHOES_TABLE, loopback};
 use echoes_local::process::{Process, Spec};
 use echoes_local::secrets::Secrets;
@@ -18,9 +18,13 @@ use crate::support::{EuWest1, Stack, UsEast1, send};
 
 /// The control API of `stack` on a port of its own; answers its URL.
 async fn serve(stack: &Stack, cores: Cores) -> String {
+    serve_shared(stack, Arc::new(cores)).await
+}
+
+async fn serve_shared(stack: &Stack, cores: Arc<Cores>) -> String {
     let control = Arc::new(Control {
         cloud: stack.cloud.clone(),
-        cores: Arc::new(cores),
+        cores,
         mint: TokenMint::new(&Secrets::generate().unwrap()).unwrap(),
         changing: Mutex::new(()),
     });
@@ -28,6 +32,11 @@ async fn serve(stack: &Stack, cores: Cores) -> String {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router(control)).await });
     format!("http://{address}")
+}
+
+/// The core of `us-east-1`, with an admin port at which nothing ever listens.
+fn one_core(process: Process) -> Cores {
+    Cores::new(vec![(UsEast1, "http://127.0.0.1:1".to_owned(), process)])
 }
 
 async fn ask(method: Method, url: String, body: &str) -> (StatusCode, Value) {
@@ -76,6 +85,7 @@ async fn mistakes_get_a_problem_and_change_nothing() {
         (Method::PATCH, "/regions/us-east-1", &long, 413),
         // No core runs here.
         (Method::PATCH, "/regions/us-east-1", r#"{"core":"running"}"#, 503),
+        (Method::PATCH, "/regions/us-east-1", r#"{"partitioned":true,"dynamodb":"throttled","core":"running"}"#, 503),
         (Method::POST, "/tokens", "{}", 400),
         (Method::DELETE, "/tokens", "", 405),
         (Method::GET, "/elsewhere", "", 404),
@@ -98,10 +108,28 @@ async fn a_core_that_never_gets_ready_is_reported_and_not_a_death() {
     let (sender, mut deaths) = mpsc::channel(1);
     let spec = Spec { program: "sh".into(), args: vec!["-c".into(), "exit 7".into()], env: None };
     let core = Process::new("core us-east-1".to_owned(), spec, Console::new(), sender);
-    let url = serve(&stack, Cores::new(vec![(UsEast1, core)])).await;
+    let url = serve(&stack, one_core(core)).await;
     let (status, problem) = ask(Method::PATCH, format!("{url}/regions/us-east-1"), r#"{"core":"running"}"#).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(problem["detail"].as_str().unwrap().contains("exit status: 7"), "{problem}");
     assert!(deaths.try_recv().is_err());
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_changed_any_more_once_the_cores_are_being_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::open(folder.path()).await;
+    let (sender, _deaths) = mpsc::channel(1);
+    let spec = Spec { program: "sh".into(), args: vec!["-c".into(), "sleep 600".into()], env: None };
+    let core = Process::new("core us-east-1".to_owned(), spec, Console::new(), sender);
+    let cores = Arc::new(one_core(core));
+    let url = serve_shared(&stack, cores.clone()).await;
+    cores.close().await;
+    for body in [r#"{"core":"running"}"#, r#"{"dynamodb":"stopped"}"#] {
+        let (status, problem) = ask(Method::PATCH, format!("{url}/regions/us-east-1"), body).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    }
+    assert!(cores.set(UsEast1, CoreState::Running, false).await.is_err());
     stack.stop().await;
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use echoes_local::clock::now_seconds;
 use echoes_local::faults::DynamoState;
 use echoes_local::housekeeping;
-use echoes_local::layout::{ECHOES_TABLE, OPS_TABLE};
+use echoes_local::layout::{ECHOES_TABLE, LOCAL_TABLE, OPS_TABLE};
 use echoes_shared::Region;
 use http::StatusCode;
 use serde_json::json;
@@ -108,7 +108,10 @@ async fn expired_items_go_from_every_region_and_only_one_names_the_service() {
     expired["ttl"] = json!({ "N": (now_seconds() - 60).to_string() });
     stack.call(EuWest1, "PutItem", json!({ "TableName": ECHOES_TABLE, "Item": expired })).await;
     stack.replicated().await;
-    housekeeping::sweep(stack.cloud.region(UsWest2).unwrap()).await.unwrap();
+    let region = stack.cloud.region(UsWest2).unwrap();
+    assert_eq!(housekeeping::sweep(region).await.unwrap(), 1);
+    assert!(!region.ledger.has_expired(now_seconds()).unwrap());
+    assert_eq!(housekeeping::sweep(region).await.unwrap(), 0);
     stack.replicated().await;
     let mut by_service = 0;
     for region in Region::ALL {
@@ -119,6 +122,19 @@ async fn expired_items_go_from_every_region_and_only_one_names_the_service() {
         by_service += usize::from(removals[0].get("userIdentity").is_some());
     }
     assert_eq!(by_service, 1);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replicated_table_is_not_deleted_in_one_region() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::with_tables(folder.path()).await;
+    let (status, answer) = stack.call(UsEast1, "DeleteTable", json!({ "TableName": ECHOES_TABLE })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer["__type"].as_str().unwrap().ends_with("#ValidationException"), "{answer}");
+    assert!(answer["message"].as_str().unwrap().contains("--fresh"), "{answer}");
+    let (status, _) = stack.call(UsEast1, "DeleteTable", json!({ "TableName": LOCAL_TABLE })).await;
+    assert_eq!(status, StatusCode::OK);
     stack.stop().await;
 }
 

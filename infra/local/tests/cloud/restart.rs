@@ -77,3 +77,26 @@ async fn an_interrupted_application_does_not_colour_the_next_local_write() {
     assert_eq!(stack.text(UsEast1, ECHOES_TABLE, "ana").await.as_deref(), Some("two"));
     stack.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writes_after_a_power_cut_are_not_taken_for_those_it_took_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let stack = Stack::with_tables(folder.path()).await;
+    stack.put(UsEast1, ECHOES_TABLE, "ana", "one").await;
+    stack.replicated().await;
+    stack.stop().await;
+
+    // As a file that lost its last writes: the others are ahead of it.
+    let file = rusqlite::Connection::open(folder.path().join("us-east-1.db")).unwrap();
+    for table in ["_stream_records", "echoes_log", "echoes_stamps", "sqlite_sequence"] {
+        file.execute(&format!("DELETE FROM {table}"), []).unwrap();
+    }
+    drop(file);
+
+    let stack = Stack::open(folder.path()).await;
+    stack.put(UsEast1, ECHOES_TABLE, "ana", "two").await;
+    stack.replicated().await;
+    assert_eq!(stack.text(EuWest1, ECHOES_TABLE, "ana").await.as_deref(), Some("two"));
+    stack.assert_equal().await;
+    stack.stop().await;
+}

@@ -29,8 +29,10 @@ mod operator;
 mod outage;
 mod paths;
 mod random;
+mod readme;
 mod recent;
 mod replication;
+mod s3;
 mod signatures;
 mod stack;
 mod status;
@@ -74,6 +76,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     caching::TRIALS,
     locate::TRIALS,
     replication::TRIALS,
+    s3::TRIALS,
     signatures::TRIALS,
     signatures::FORMS,
     idempotency::TRIALS,

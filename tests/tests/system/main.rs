@@ -86,8 +86,15 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
 ];
 
 /// Trials that need the machine for themselves, and those that break regions and mend them.
-const ONE_AT_A_TIME: &[&[Entry]] =
-    &[bad_query::ALONE, idempotency::ALONE, replication::FAULTS, operator::FAULTS, failover::FAULTS, outage::FAULTS];
+const ONE_AT_A_TIME: &[&[Entry]] = &[
+    readme::ALONE,
+    bad_query::ALONE,
+    idempotency::ALONE,
+    replication::FAULTS,
+    operator::FAULTS,
+    failover::FAULTS,
+    outage::FAULTS,
+];
 
 /// Two processors carry five servers and the Workers runtime besides.
 const THREADS: usize = 4;

@@ -23,12 +23,26 @@ globalThis.wasmInstance.exports.__wbindgen_start();
 // because an instance that ran out of stack or memory cannot.
 const [, reinitialise] = Object.entries(imports).find(([name]) => name.includes("__wbindgen_reinit"));
 
+// That next call is made here and at once, with an export that does nothing else. Were it left to a callback of the lost
+// instance, which may be queued already, this would pass wasm-bindgen's check for callbacks of former instances, bring in the
+// fresh instance, and then run there with addresses of the lost one.
+function replaceInstance() {
+	try {
+		reinitialise();
+		imports.__worker_init_state();
+	} catch (error) {
+		// No memory for another, say: the next request tries again.
+		console.error(JSON.stringify({ level: "error", event: "instance_not_replaced", detail: String(error) }));
+		reinitialise();
+	}
+}
+
 // Those who wait for an answer of the present instance, each with a way to stop waiting.
 let waiting = new Set();
 
 function instanceIsLost(error) {
 	console.error(JSON.stringify({ level: "error", event: "instance_lost", detail: String(error) }));
-	reinitialise();
+	replaceInstance();
 	const lost = waiting;
 	waiting = new Set();
 	for (const giveUp of lost) giveUp();
@@ -55,33 +69,40 @@ function unavailable() {
 			"cache-control": "no-store",
 			"retry-after": "1",
 			"access-control-allow-origin": "*",
+			"access-control-expose-headers":
+				"echoes-request-id, echoes-region, cache-status, server-timing, etag, age, location, retry-after, allow, www-authenticate",
+			"x-content-type-options": "nosniff",
+			"cache-status": "echoes-edge; detail=unavailable",
 			"echoes-request-id": id,
 		},
 	});
 }
 
-function failed(error) {
-	if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) instanceIsLost(error);
-	else console.error(JSON.stringify({ level: "error", event: "unexpected", detail: String(error) }));
+function failed(error, instance) {
+	if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) {
+		// A panic was heard of already when it comes here as a trap: the fresh instance is to stay.
+		if (instance === globalThis.wasmInstance) instanceIsLost(error);
+	} else console.error(JSON.stringify({ level: "error", event: "unexpected", detail: String(error) }));
 	return unavailable();
 }
 
-function waitFor(answer) {
+function waitFor(answer, instance) {
 	return new Promise((resolve) => {
 		const giveUp = () => resolve(undefined);
 		const mine = waiting;
 		mine.add(giveUp);
-		answer.then(resolve, (error) => resolve(failed(error))).finally(() => mine.delete(giveUp));
+		answer.then(resolve, (error) => resolve(failed(error, instance))).finally(() => mine.delete(giveUp));
 	}).then((response) => response ?? unavailable());
 }
 
 export default {
 	fetch(request, env, context) {
+		const instance = globalThis.wasmInstance;
 		try {
 			const answer = imports.answer(request, env, context);
-			return answer instanceof Response ? answer : waitFor(answer);
+			return answer instanceof Response ? answer : waitFor(answer, instance);
 		} catch (error) {
-			return failed(error);
+			return failed(error, instance);
 		}
 	},
 };

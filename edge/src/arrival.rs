@@ -63,7 +63,8 @@ impl Arrival {
 
     /// An answer that is ready now.
     pub fn refuse(&self, refusal: impl Into<Refusal>) -> Outcome {
-        refusal.into().respond(&self.id, self.elapsed_millis()).map(JsValue::from)
+        let [nearest, ..] = self.nearest_regions();
+        refusal.into().respond(&self.id, self.elapsed_millis(), nearest).map(JsValue::from)
     }
 
     /// An answer that needs I/O.
@@ -71,13 +72,13 @@ impl Arrival {
     where
         W: Future<Output = Result<Result<Response, Refusal>, JsValue>> + 'static,
     {
-        let (id, at) = (self.id.clone(), self.at);
+        let arrival = self.clone();
         let context = self.context.clone();
         let work = work(self);
         let promise = future_to_promise(async move {
             match work.await? {
                 Ok(response) => Ok(response.into()),
-                Err(refusal) => refusal.respond(&id, clock::now().millis_since(at)).map(JsValue::from),
+                Err(refusal) => arrival.refuse(refusal),
             }
         });
         context.complete(&promise);

@@ -12,13 +12,14 @@ pub mod own_writes;
 pub mod status;
 
 use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::rc::Rc;
 
 use echoes_shared::query::ListQuery;
 use echoes_shared::wire::Resource;
 use echoes_shared::{EchoId, Emotion, Timestamp};
 
-use entry::Entry;
+use entry::{Content, Entry};
 use freshness::{Age, Lifetime};
 use memory::Memory;
 use own_writes::OwnWrites;
@@ -144,13 +145,46 @@ pub fn is_gone(id: EchoId) -> bool {
     OWN_WRITES.with_borrow(|writes| writes.is_gone(id))
 }
 
-/// Whether a body names an echo that this isolate deleted.
+/// Whether a body is, or lists, an echo that this isolate deleted.
 pub fn names_gone_echo(body: &[u8]) -> bool {
     OWN_WRITES.with_borrow(|writes| writes.any_gone_in(body))
 }
 
-/// A list without the echoes that this isolate deleted and the region asked does not know of yet; `None` where there are
-/// none.
-pub fn without_gone_echoes(body: &[u8]) -> Option<(Vec<u8>, usize)> {
+/// A list without the echoes that this isolate deleted and whoever made it did not know of yet; `None` where there are none, or
+/// where it is no list.
+pub fn without_gone_echoes(body: &[u8]) -> Option<Vec<u8>> {
     OWN_WRITES.with_borrow(|writes| writes.without_gone(body))
+}
+
+/// The tag of a list from which echoes were taken: another body, so another tag.
+pub fn tag_of_the_rest(tag: &str, rest: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(rest);
+    format!("{}-{:x}\"", tag.strip_suffix('"').unwrap_or("W/\""), hasher.finish())
+}
+
+/// What the data centre holds under a key, less what this isolate deleted.
+pub async fn find_shared(key: &CacheKey) -> Option<Content> {
+    let mut content = data_centre::find(key).await?;
+    if names_gone_echo(&content.body) {
+        content.body = without_gone_echoes(&content.body)?;
+        content.etag = tag_of_the_rest(&content.etag, &content.body);
+    }
+    Some(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn the_tag_of_a_rest_tells_rests_apart() {
+        let tag = |rest: &str| tag_of_the_rest("W/\"abc\"", rest.as_bytes());
+        assert!(tag("ab").starts_with("W/\"abc-") && tag("ab").ends_with('"'));
+        assert_eq!(tag("ab"), tag("ab"));
+        assert_ne!(tag("ab"), tag("ba"));
+        assert!(tag_of_the_rest("", b"ab").starts_with("W/\"-"));
+    }
 }

@@ -65,6 +65,11 @@ impl HealthTable {
         *self.of_mut(region) = Health::default();
     }
 
+    /// What came of the call says nothing of the region. If it was to show whether the region is well again, another may.
+    pub fn not_known(&mut self, region: Region) {
+        self.of_mut(region).probe_until = 0;
+    }
+
     /// The region failed. `jitter` is any random byte: it spreads the probes of many isolates over a quarter either way.
     pub fn failed(&mut self, region: Region, now: Timestamp, jitter: u8) {
         let health = self.of_mut(region);
@@ -133,6 +138,19 @@ mod tests {
         table.begin(EuWest1, at(12));
         table.succeeded(EuWest1);
         assert!(!table.is_avoided(EuWest1, at(12)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_probe_that_tells_nothing_makes_room_for_the_next() {
+        let mut table = HealthTable::default();
+        table.not_known(EuWest1);
+        assert!(!table.is_avoided(EuWest1, at(0)));
+        table.failed(EuWest1, at(0), LEAST);
+        table.not_known(EuWest1);
+        assert!(table.is_avoided(EuWest1, at(3)));
+        table.begin(EuWest1, at(10));
+        table.not_known(EuWest1);
+        assert!(!table.is_avoided(EuWest1, at(10)));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

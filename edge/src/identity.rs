@@ -11,7 +11,7 @@ use js_sys::JsString;
 use crate::clock;
 use crate::config::IdentityConfig;
 use crate::response::Refusal;
-use crate::runtime::Incoming;
+use crate::runtime::{Context, Incoming};
 use claims::Claims;
 use token::Token;
 
@@ -51,9 +51,9 @@ pub fn present(request: &Incoming, config: &IdentityConfig) -> Result<Presented,
 }
 
 /// The caller, once one of the published keys has verified the signature.
-pub async fn verify(presented: Presented, config: &IdentityConfig) -> Result<UserId, Refusal> {
+pub async fn verify(presented: Presented, config: &IdentityConfig, context: &Context) -> Result<UserId, Refusal> {
     let Presented { token, claims } = presented;
-    let key = keys::find(&token.header, &config.jwks_url).await?;
+    let key = keys::find(&token.header, &config.jwks_url, context).await?;
     if !key.verifies(&token).await {
         return Err(Disbelief("the signature is not valid").into());
     }

@@ -7,7 +7,7 @@ pub mod transport;
 
 use std::cell::RefCell;
 
-use echoes_shared::policy::REGION_ATTEMPTS;
+use echoes_shared::policy::{MAX_BODY_BYTES, MAX_LIMIT, REGION_ATTEMPTS};
 use echoes_shared::sigv4::sign::{Call as SignedCall, signature_headers};
 use echoes_shared::{IdempotencyKey, Region, Timestamp, UserId, validate, wire};
 
@@ -15,11 +15,16 @@ use crate::clock;
 use crate::config::OriginConfig;
 use crate::health::HealthTable;
 use crate::{log, random};
-use answer::Answer;
+use answer::{Answer, Failure};
 use attempts::Budget;
 use transport::Outgoing;
 
 pub use home::delete;
+
+/// Bytes of a core's answer at most: a hundred echoes, each as long as a create may be, are shorter.
+const MAX_ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
+
+const _: () = assert!(MAX_BODY_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
 
 thread_local! {
     static HEALTH: RefCell<HealthTable> = RefCell::default();
@@ -92,7 +97,7 @@ async fn attempt(
     attempts_left: usize,
 ) -> Option<Answer> {
     let deadline_millis = budget.share_millis(clock::now(), attempts_left);
-    match ask_region(call, config, region, deadline_millis).await {
+    match ask_region(call, config, region, deadline_millis, Failure::blames_the_region).await {
         Ok(answer) => Some(answer),
         Err(failure) => {
             log::warn("region_failed", &format!("{region}: {failure}"), &call.request_id);
@@ -101,22 +106,34 @@ async fn attempt(
     }
 }
 
-/// Asks exactly this region.
-pub async fn ask_region(
+/// Asks exactly this region how it is.
+pub async fn check_region(
     call: &Call,
     config: &OriginConfig,
     region: Region,
     deadline_millis: u32,
-) -> Result<Answer, answer::Failure> {
+) -> Result<Answer, Failure> {
+    ask_region(call, config, region, deadline_millis, Failure::blames_the_region_checked).await
+}
+
+/// Asks exactly this region, and notes how that went.
+async fn ask_region(
+    call: &Call,
+    config: &OriginConfig,
+    region: Region,
+    deadline_millis: u32,
+    blames_the_region: fn(Failure, u32) -> bool,
+) -> Result<Answer, Failure> {
     let asked_at = clock::now();
     HEALTH.with_borrow_mut(|health| health.begin(region, asked_at));
     let outcome = match outgoing(call, config, region, deadline_millis) {
         Some(outgoing) => transport::send(outgoing).await,
-        None => Err(answer::Failure::NotSigned),
+        None => Err(Failure::NotSigned),
     };
     let answer = outcome.and_then(|received| Answer::judge(received, region, asked_at, call.method));
     HEALTH.with_borrow_mut(|health| match &answer {
         Ok(_) => health.succeeded(region),
+        Err(failure) if !blames_the_region(*failure, deadline_millis) => health.not_known(region),
         Err(_) => {
             let [jitter] = random::bytes();
             health.failed(region, clock::now(), jitter);
@@ -159,6 +176,6 @@ fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis:
         headers.push(("content-type".to_owned(), validate::JSON.to_owned()));
     }
     let body = call.body.clone();
-    let (answer_limit_bytes, wanted) = (None, answer::WANTED);
+    let (answer_limit_bytes, wanted) = (MAX_ANSWER_BYTES, answer::WANTED);
     Some(Outgoing { method: call.method, url, headers, body, deadline_millis, answer_limit_bytes, wanted })
 }

@@ -22,6 +22,10 @@ use echoes_shared::etag::none_match;
 
 /// Seconds after which a caller may try again when no region answers.
 const RETRY_AFTER_SECONDS: u32 = 2;
+/// Seconds after which the region asked for a random echo has heard of what was deleted here.
+const RETRY_AFTER_PICKS_SECONDS: u32 = 1;
+/// How often a random echo is asked for, when those that come were deleted here.
+const PICKS: u8 = 3;
 const FOUND: u16 = 200;
 
 type Answered = Result<Result<Response, Refusal>, JsValue>;
@@ -70,10 +74,16 @@ pub fn bypassed(arrival: Arrival, resource: &Resource, query: Option<&str>) -> O
             Err(refusal) => return Ok(Err(refusal)),
         };
         let call = Call::get(target, &arrival.id);
-        match ask_for_what_lives(&call, &config.origin, &arrival, arrival.at).await {
-            Ok(answer) => pass_on(&arrival, &answer, common, Forwarded::Bypassed).map(Ok),
-            Err(refusal) => Ok(Err(refusal)),
+        // A random echo that was deleted here may be another the next time.
+        for _ in 0..PICKS {
+            match ask_for_what_lives(&call, &config.origin, &arrival, arrival.at).await {
+                Ok(Some(answer)) => return pass_on(&arrival, &answer, common, Forwarded::Bypassed).map(Ok),
+                Ok(None) => {}
+                Err(refusal) => return Ok(Err(refusal)),
+            }
         }
+        // Not 404, which says that there is none: the region has not heard of the deletes yet, or there are others.
+        Ok(Err(Refusal::unavailable("only echoes that were just deleted came up", RETRY_AFTER_PICKS_SECONDS)))
     })
 }
 
@@ -84,24 +94,29 @@ async fn missed(arrival: Arrival, key: CacheKey) -> Answered {
         Err(refusal) => return Ok(Err(refusal)),
     };
     let turn = flight::take_turn(&key.text).await;
-    if let Some((entry, left, stale)) = find(&key).await? {
-        if stale {
-            refresh_after_the_answer(&arrival, key, &entry);
+    let found = find(&key).await?;
+    if let Some((entry, age)) = &found
+        && let Some(left) = age.servable()
+    {
+        if let Age::Stale(_) = age {
+            refresh_after_the_answer(&arrival, key, entry);
         }
-        return hit(&arrival, &entry, left).map(Ok);
+        return hit(&arrival, entry, left).map(Ok);
     }
+    let spare = found.map(|(entry, _)| entry);
     // With every region known to be down, nobody is made to wait for three more failures: a probe goes on behind.
     if origin::is_down(&config.origin)
-        && let Some((entry, left)) = in_place_of_an_error(&key)
+        && let Some((entry, left)) = in_place_of_an_error(&key, spare.as_ref())?
     {
         refresh_after_the_answer(&arrival, key, &entry);
         return hit(&arrival, &entry, left).map(Ok);
     }
     let call = Call::get(key.text.clone(), &arrival.id);
     let answer = match ask_for_what_lives(&call, &config.origin, &arrival, arrival.at).await {
-        Ok(answer) => answer,
+        Ok(Some(answer)) => answer,
+        Ok(None) => return Ok(Err(gone().into())),
         Err(refusal) => {
-            return match in_place_of_an_error(&key) {
+            return match in_place_of_an_error(&key, spare.as_ref())? {
                 Some((entry, left)) => hit(&arrival, &entry, left).map(Ok),
                 None => Ok(Err(refusal)),
             };
@@ -114,37 +129,47 @@ async fn missed(arrival: Arrival, key: CacheKey) -> Answered {
     pass_on(&arrival, &answer, common, forwarded).map(Ok)
 }
 
-/// What may be served under a key without asking a core: the memory, which another request may have filled meanwhile, then
-/// the data centre. What is too old to be served stays in memory, in case no region answers.
-async fn find(key: &CacheKey) -> Result<Option<(Rc<Entry>, i64, bool)>, JsValue> {
-    let servable = |found: Option<(Rc<Entry>, Age)>| match found {
-        Some((entry, Age::Fresh(left))) => Some((entry, left, false)),
-        Some((entry, Age::Stale(left))) => Some((entry, left, true)),
-        _ => None,
-    };
-    let in_memory = servable(cache::lookup(key, clock::now()));
-    if in_memory.is_some() || !key.shared {
+/// The best that is kept under a key: what is in memory, which another request may have filled meanwhile, else what the data
+/// centre holds. What is too old to be served is of use when no region answers.
+async fn find(key: &CacheKey) -> Result<Option<(Rc<Entry>, Age)>, JsValue> {
+    let in_memory = cache::lookup(key, clock::now());
+    if !key.shared || in_memory.as_ref().is_some_and(|(_, age)| age.servable().is_some()) {
         return Ok(in_memory);
     }
-    if let Some(content) = data_centre::find(key).await
-        && !cache::names_gone_echo(&content.body)
-    {
-        cache::keep(key, &Rc::new(Entry::new(&content)?));
+    let shared = match cache::find_shared(key).await {
+        Some(content) => Some(Rc::new(Entry::new(&content)?)),
+        None => None,
+    };
+    if let Some(entry) = &shared {
+        cache::keep(key, entry);
     }
-    Ok(servable(cache::lookup(key, clock::now())))
+    let now = clock::now();
+    let in_memory = cache::lookup(key, now);
+    // Memory does not take what is very large, and may hold something newer.
+    Ok(match shared {
+        Some(entry) if in_memory.as_ref().is_none_or(|(kept, _)| kept.asked_at < entry.asked_at) => {
+            let age = cache::age_of(&entry, key.subject, now);
+            Some((entry, age))
+        }
+        _ => in_memory,
+    })
 }
 
-/// What may be served because no region answers. A list that names an echo deleted here is not: nobody is left to ask for
-/// another.
-fn in_place_of_an_error(key: &CacheKey) -> Option<(Rc<Entry>, i64)> {
-    let (entry, age) = cache::lookup(key, clock::now())?;
-    let left = match age {
-        Age::Fresh(left) | Age::Stale(left) | Age::ForErrors(left) => left,
-        Age::Dead => return None,
-    };
-    let gone = key.subject.is_list() && cache::names_gone_echo(&entry.body_bytes());
+/// What may be served because no region answers: what memory holds, or the `spare` that it did not take. Echoes deleted
+/// here are taken out of a list; nobody is left to ask for another.
+fn in_place_of_an_error(key: &CacheKey, spare: Option<&Rc<Entry>>) -> Result<Option<(Rc<Entry>, i64)>, JsValue> {
+    let now = clock::now();
+    let spare = || spare.map(|entry| (Rc::clone(entry), cache::age_of(entry, key.subject, now)));
+    let Some((mut entry, age)) = cache::lookup(key, now).or_else(spare) else { return Ok(None) };
+    let Some(left) = age.servable_for_errors() else { return Ok(None) };
+    if key.subject.is_list()
+        && let Some(rest) = cache::without_gone_echoes(&entry.body_bytes())
+    {
+        entry = Rc::new(entry.with_rest(rest)?);
+        cache::keep(key, &entry);
+    }
     // It replaces an error whatever its age, so it is shown as stale.
-    (!gone).then_some((entry, left.min(-1)))
+    Ok(Some((entry, left.min(-1))))
 }
 
 fn refresh_after_the_answer(arrival: &Arrival, key: CacheKey, entry: &Rc<Entry>) {
@@ -162,41 +187,34 @@ fn refresh_after_the_answer(arrival: &Arrival, key: CacheKey, entry: &Rc<Entry>)
 async fn refresh(arrival: &Arrival, key: &CacheKey, config: &OriginConfig) {
     // Another isolate of this data centre may have fetched it already.
     if key.shared
-        && let Some(content) = data_centre::find(key).await
-        && !cache::names_gone_echo(&content.body)
+        && let Some(content) = cache::find_shared(key).await
         && let Ok(entry) = Entry::new(&content)
         && let Age::Fresh(_) = cache::age_of(&entry, key.subject, clock::now())
     {
         return cache::keep(key, &Rc::new(entry));
     }
     let call = Call::get(key.text.clone(), &arrival.id);
-    if let Ok(answer) = ask_for_what_lives(&call, config, arrival, clock::now()).await {
+    if let Ok(Some(answer)) = ask_for_what_lives(&call, config, arrival, clock::now()).await {
         // A failure has been logged where it happened; the stale copy stays.
         let _ = store(arrival, key, &answer);
     }
 }
 
-/// Asks the cores for what an echo deleted here is no part of, although a region may not know yet that it is.
+/// Asks the cores for what an echo deleted here is no part of, although a region may not know yet that it is; `None` where the
+/// answer is that echo itself.
 async fn ask_for_what_lives(
     call: &Call,
     config: &OriginConfig,
     arrival: &Arrival,
     began: Timestamp,
-) -> Result<Answer, Refusal> {
-    const ATTEMPTS: u8 = 2;
+) -> Result<Option<Answer>, Refusal> {
+    let unavailable = |_| Refusal::unavailable("no region answers just now", RETRY_AFTER_SECONDS);
     let nearest = arrival.nearest_regions();
-    for _ in 0..ATTEMPTS {
-        let unavailable = |_| Refusal::unavailable("no region answers just now", RETRY_AFTER_SECONDS);
-        let answer = origin::ask(call, config, &nearest, began).await.map_err(unavailable)?;
-        if answer.status != FOUND || !cache::names_gone_echo(&answer.body) {
-            return Ok(answer);
-        }
-        if let Some((body, removed)) = cache::without_gone_echoes(&answer.body) {
-            return Ok(answer.with_echoes_removed(body, removed));
-        }
-        // One echo and no list: a random one may be another the next time.
+    let answer = origin::ask(call, config, &nearest, began).await.map_err(unavailable)?;
+    if answer.status != FOUND || !cache::names_gone_echo(&answer.body) {
+        return Ok(Some(answer));
     }
-    Err(gone().into())
+    Ok(cache::without_gone_echoes(&answer.body).map(|rest| answer.with_rest(rest)))
 }
 
 fn gone() -> Problem {

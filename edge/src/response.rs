@@ -2,7 +2,7 @@
 
 use echoes_shared::policy::{EDGE_FRESH_SECONDS, EDGE_STALE_WHILE_REVALIDATE_SECONDS};
 use echoes_shared::wire::Resource;
-use echoes_shared::{Problem, Slug, problem};
+use echoes_shared::{Problem, Region, Slug, problem};
 use js_sys::{JsString, Uint8Array};
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, Response, ResponseInit};
@@ -33,7 +33,7 @@ pub mod header {
     pub const WWW_AUTHENTICATE: &str = "www-authenticate";
 }
 
-/// What scripts of other origins may read of an answer.
+/// What scripts of other origins may read of an answer; `shim.js` says the same.
 const EXPOSED: &str = "echoes-request-id, echoes-region, cache-status, server-timing, etag, age, location, retry-after, allow, www-authenticate";
 /// What scripts of other origins may send.
 const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, if-none-match";
@@ -169,11 +169,12 @@ impl Refusal {
         }
     }
 
-    /// The answer, and how long it took to know it.
-    pub fn respond(&self, request_id: &str, elapsed_millis: u64) -> Result<Response, JsValue> {
+    /// The answer, with how long it took to know it and the region that would have been asked first.
+    pub fn respond(&self, request_id: &str, elapsed_millis: u64, nearest: Region) -> Result<Response, JsValue> {
         let mut reply = Reply::new(Common::Unstored, request_id)?
             .with(header::CONTENT_TYPE, Some(problem::CONTENT_TYPE))?
             .with(header::CACHE_STATUS, Some(self.cache_status()))?
+            .with(header::REGION, Some(nearest.as_str()))?
             .with(header::SERVER_TIMING, Some(&format!("edge;dur={elapsed_millis}")))?;
         if let Some((name, value)) = &self.header {
             reply = reply.with(name, Some(value))?;

@@ -62,11 +62,11 @@ impl Incoming {
         self.headers().get(name).ok().flatten()
     }
 
-    /// The body, or `None` where it is longer than `limit_bytes`: what `Content-Length` says is not believed.
-    pub async fn body_up_to(&self, limit_bytes: usize) -> Result<Option<Vec<u8>>, JsValue> {
+    /// The body, which must come whole within `deadline_millis`: what `Content-Length` says is not believed.
+    pub async fn body_up_to(&self, limit_bytes: usize, deadline_millis: u32) -> Result<Content, JsValue> {
         match self.body()? {
-            Some(stream) => read_up_to(&stream, limit_bytes).await,
-            None => Ok(Some(Vec::new())),
+            Some(stream) => read_up_to(&stream, limit_bytes, Some(&timer(deadline_millis))).await,
+            None => Ok(Content::Whole(Vec::new())),
         }
     }
 }
@@ -94,19 +94,44 @@ pub fn set_header(headers: &Headers, name: &JsString, value: &str) -> Result<(),
     headers.unchecked_ref::<HeaderMap>().set(name, value)
 }
 
-/// Reads a stream to its end, or gives `None` and cancels it once more than `limit_bytes` have come.
-pub async fn read_up_to(stream: &ReadableStream, limit_bytes: usize) -> Result<Option<Vec<u8>>, JsValue> {
+/// What came out of a stream.
+#[derive(Debug)]
+pub enum Content {
+    /// All that there was.
+    Whole(Vec<u8>),
+    /// More than was asked for.
+    TooLong,
+    /// Not all of it in time.
+    Late,
+}
+
+/// Reads a stream to its end, or cancels it once more than `limit_bytes` have come or `deadline`, which gives `undefined`, is
+/// over.
+pub async fn read_up_to(
+    stream: &ReadableStream,
+    limit_bytes: usize,
+    deadline: Option<&Promise>,
+) -> Result<Content, JsValue> {
     let reader: web_sys::ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let mut bytes = Vec::new();
     loop {
-        let step = JsFuture::from(reader.read()).await?;
+        let read = reader.read();
+        let next = match deadline {
+            Some(deadline) => Promise::race(&Array::of2(&read, deadline)),
+            None => read,
+        };
+        let step = JsFuture::from(next).await?;
+        if step.is_undefined() {
+            let _ = reader.cancel();
+            return Ok(Content::Late);
+        }
         if js_sys::Reflect::get(&step, &"done".into())?.is_truthy() {
-            return Ok(Some(bytes));
+            return Ok(Content::Whole(bytes));
         }
         let chunk: Uint8Array = js_sys::Reflect::get(&step, &"value".into())?.dyn_into()?;
         if bytes.len() + chunk.length() as usize > limit_bytes {
             let _ = reader.cancel();
-            return Ok(None);
+            return Ok(Content::TooLong);
         }
         bytes.extend_from_slice(&chunk.to_vec());
     }

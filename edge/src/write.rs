@@ -3,7 +3,7 @@
 
 use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::wire::{self, Resource};
-use echoes_shared::{EchoId, IdempotencyKey, NewEcho, Problem, UserId, validate};
+use echoes_shared::{EchoId, IdempotencyKey, NewEcho, Problem, Slug, UserId, validate};
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
@@ -14,10 +14,13 @@ use crate::identity::{self, Presented};
 use crate::origin::answer::Answer;
 use crate::origin::{self, Call, Unavailable};
 use crate::response::{Common, Refusal, Reply};
+use crate::runtime::Content;
 use crate::{cache, clock, random};
 
 /// Seconds after which a caller may try again when no region answers.
 const RETRY_AFTER_SECONDS: u32 = 2;
+/// Milliseconds that a caller may take to send a body.
+const BODY_MILLIS: u32 = 10_000;
 
 thread_local! {
     static CONTENT_TYPE: JsString = JsString::from("content-type");
@@ -36,10 +39,13 @@ pub fn create(arrival: Arrival) -> Outcome {
             Ok(key) => key,
             Err(problem) => return Ok(Err(problem.into())),
         };
+        let reading = clock::now();
         let (body, echo) = match body(&arrival, &user).await? {
             Ok(body) => body,
             Err(problem) => return Ok(Err(problem.into())),
         };
+        // How slowly the caller sends is not the regions' time.
+        let began = arrival.at.plus_millis(clock::now().millis_since(reading));
         let call = Call {
             method: "POST",
             target: Resource::Echoes.path(),
@@ -50,7 +56,7 @@ pub fn create(arrival: Arrival) -> Outcome {
             fallback: false,
         };
         // The key makes the create safe to repeat in any region, even after one that took it and did not answer.
-        let answer = origin::ask(&call, &config.origin, &arrival.nearest_regions(), clock::now()).await;
+        let answer = origin::ask(&call, &config.origin, &arrival.nearest_regions(), began).await;
         if answer.as_ref().is_ok_and(|answer| matches!(answer.status, 200 | 201)) {
             cache::note_created(echo.emotion, clock::now());
         }
@@ -70,7 +76,7 @@ pub fn delete(arrival: Arrival, id: EchoId) -> Outcome {
             body: Vec::new(),
             fallback: false,
         };
-        let answer = origin::delete(call, &config.origin, &arrival.nearest_regions()).await;
+        let answer = origin::delete(call, &config.origin, &arrival.nearest_regions(), arrival.at).await;
         if answer.as_ref().is_ok_and(|answer| answer.status == 204) {
             cache::note_deleted(id, clock::now()).await;
         }
@@ -92,7 +98,7 @@ where
         Err(refusal) => return arrival.refuse(refusal),
     };
     arrival.later(move |arrival| async move {
-        match identity::verify(presented, &config.identity).await {
+        match identity::verify(presented, &config.identity, &arrival.context).await {
             Ok(user) => work(arrival, config, user).await,
             Err(refusal) => Ok(Err(refusal)),
         }
@@ -120,8 +126,12 @@ async fn body(arrival: &Arrival, user: &UserId) -> Result<Result<(Vec<u8>, NewEc
     if claimed.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
         return Ok(Err(too_large()));
     }
-    let Some(bytes) = arrival.incoming.body_up_to(MAX_BODY_BYTES).await? else {
-        return Ok(Err(too_large()));
+    let bytes = match arrival.incoming.body_up_to(MAX_BODY_BYTES, BODY_MILLIS).await? {
+        Content::Whole(bytes) => bytes,
+        Content::TooLong => return Ok(Err(too_large())),
+        Content::Late => {
+            return Ok(Err(Problem::new(Slug::InvalidRequest, "the body did not come whole within 10 seconds")));
+        }
     };
     Ok(validate::new_echo(&bytes, user, None).map(|echo| (bytes, echo)))
 }

@@ -8,7 +8,7 @@ use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use web_sys::{Headers, Response, ResponseInit};
 
-use crate::cache::status;
+use crate::cache::{status, tag_of_the_rest};
 use crate::response::{self, Common, header};
 use echoes_shared::etag::none_match;
 
@@ -69,6 +69,18 @@ impl Entry {
             headers,
             shown_left_seconds: Cell::new(None),
             refresh_began: Cell::new(Timestamp::from_millis(0)),
+        })
+    }
+
+    /// The same answer with a body of which echoes were taken away.
+    pub fn with_rest(&self, body: Vec<u8>) -> Result<Self, JsValue> {
+        let header = |name| Ok::<_, JsValue>(self.headers.get(name)?.unwrap_or_default());
+        Self::new(&Content {
+            content_type: header(header::CONTENT_TYPE)?,
+            etag: tag_of_the_rest(&self.etag, &body),
+            region: header(header::REGION)?,
+            asked_at: self.asked_at,
+            body,
         })
     }
 

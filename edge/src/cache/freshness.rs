@@ -49,6 +49,24 @@ pub enum Age {
     Dead,
 }
 
+impl Age {
+    /// What is left of the freshness, where it may be served without asking a core.
+    pub const fn servable(self) -> Option<i64> {
+        match self {
+            Self::Fresh(left) | Self::Stale(left) => Some(left),
+            Self::ForErrors(_) | Self::Dead => None,
+        }
+    }
+
+    /// The same where it may be served because no region answers.
+    pub const fn servable_for_errors(self) -> Option<i64> {
+        match self {
+            Self::Fresh(left) | Self::Stale(left) | Self::ForErrors(left) => Some(left),
+            Self::Dead => None,
+        }
+    }
+}
+
 /// Judges an answer whose core was asked at `asked_at`, when what it shows was changed here at `outdated_at`.
 pub fn judge(asked_at: Timestamp, outdated_at: Option<Timestamp>, lifetime: Lifetime, now: Timestamp) -> Age {
     let age_millis = now.millis_since(asked_at);

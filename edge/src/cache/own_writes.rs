@@ -1,6 +1,6 @@
 //! What this isolate wrote, so that it never shows a caller less than it has just confirmed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use echoes_shared::{EchoId, Emotion, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 
 use super::Subject;
 
-/// Deleted echoes that an isolate remembers; older ones have long left every tier.
-const MAX_GONE: usize = 1_024;
+/// Deleted echoes that an isolate remembers, about a megabyte of them. One that is forgotten after so many more may still be in
+/// a list that is kept for the day on which no region answers, and is then shown with it.
+const MAX_GONE: usize = 16_384;
 /// What stands before an id in a body.
 const ID_FIELD: &[u8] = b"\"echoId\":\"";
 const ID_CHARS: usize = 36;
@@ -20,7 +21,9 @@ pub struct OwnWrites {
     created: BTreeMap<Emotion, Timestamp>,
     created_any: Option<Timestamp>,
     deleted_any: Option<Timestamp>,
-    gone: VecDeque<EchoId>,
+    gone: HashSet<EchoId>,
+    /// The same ids, the oldest first.
+    gone_in_order: VecDeque<EchoId>,
 }
 
 impl OwnWrites {
@@ -33,13 +36,15 @@ impl OwnWrites {
     /// An echo was deleted.
     pub fn deleted(&mut self, id: EchoId, now: Timestamp) {
         self.deleted_any = Some(now);
-        if self.is_gone(id) {
+        if !self.gone.insert(id) {
             return;
         }
-        if self.gone.len() == MAX_GONE {
-            self.gone.pop_front();
+        self.gone_in_order.push_back(id);
+        if self.gone_in_order.len() > MAX_GONE
+            && let Some(oldest) = self.gone_in_order.pop_front()
+        {
+            self.gone.remove(&oldest);
         }
-        self.gone.push_back(id);
     }
 
     /// When what a read shows was last changed here. Which lists show a deleted echo is not known, so all count.
@@ -56,21 +61,27 @@ impl OwnWrites {
         self.gone.contains(&id)
     }
 
-    /// Whether a body names an echo that was deleted here.
+    /// Whether a body is, or lists, an echo that was deleted here. What an echo's own fields say names nothing: `metadata` has
+    /// keys of the caller's choice.
     pub fn any_gone_in(&self, body: &[u8]) -> bool {
-        !self.gone.is_empty() && ids_in(body).any(|id| self.is_gone(id))
+        if self.gone.is_empty() || !ids_in(body).any(|id| self.is_gone(id)) {
+            return false;
+        }
+        // What cannot be read is not shown.
+        serde_json::from_slice(body).map_or(true, |Shown { echo_id, echoes }| {
+            let listed = echoes.into_iter().filter_map(|echo| echo.echo_id);
+            echo_id.into_iter().chain(listed).any(|id| self.is_gone(id))
+        })
     }
 
-    /// A list without the echoes that were deleted here, and how many those were; `None` where there are none.
-    pub fn without_gone(&self, body: &[u8]) -> Option<(Vec<u8>, usize)> {
+    /// A list without the echoes that were deleted here; `None` where there are none, or where it is no list.
+    pub fn without_gone(&self, body: &[u8]) -> Option<Vec<u8>> {
         if !self.any_gone_in(body) {
             return None;
         }
         let mut list: List<'_> = serde_json::from_slice(body).ok()?;
-        let before = list.echoes.len();
         list.echoes.retain(|echo| !self.any_gone_in(echo.get().as_bytes()));
-        let removed = before - list.echoes.len();
-        Some((serde_json::to_vec(&list).ok()?, removed))
+        serde_json::to_vec(&list).ok()
     }
 }
 
@@ -84,7 +95,23 @@ struct List<'a> {
     next_cursor: Option<String>,
 }
 
-/// The ids in a body of ours. A quote inside a text is escaped, so the field's name cannot be part of one.
+/// The ids that count in a body: the echo's own, or those of a list's echoes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    echo_id: Option<EchoId>,
+    #[serde(default)]
+    echoes: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    echo_id: Option<EchoId>,
+}
+
+/// The ids in a body, at any depth: a first look, which is quick and finds too many. A quote inside a text is escaped, so the
+/// field's name cannot be part of one.
 fn ids_in(body: &[u8]) -> impl Iterator<Item = EchoId> {
     let starts = body.windows(ID_FIELD.len()).enumerate().filter(|(_, window)| *window == ID_FIELD);
     starts.filter_map(|(at, _)| {
@@ -133,20 +160,34 @@ mod tests {
         let echo = |id: &str, text: &str| format!(r#"{{"echoId":"{id}","transcript":"{text}"}}"#);
         let quoting = echo(OTHER, &format!(r#"\"echoId\":\"{GONE}\""#));
         let list = format!(r#"{{"echoes":[{},{quoting}],"nextCursor":"c"}}"#, echo(GONE, "é"));
-        let (rest, removed) = writes().without_gone(list.as_bytes()).unwrap();
+        let rest = writes().without_gone(list.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(rest).unwrap(), format!(r#"{{"echoes":[{quoting}],"nextCursor":"c"}}"#));
-        assert_eq!(removed, 1);
         assert_eq!(writes().without_gone(quoting.as_bytes()), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_echo_whose_metadata_names_a_gone_one_lives() {
+        let naming = format!(r#"{{"metadata":{{"echoId":"{GONE}"}},"echoId":"{OTHER}"}}"#);
+        let list = |echoes: &str| format!(r#"{{"echoes":[{echoes}]}}"#);
+        let named = |body: &str| writes().any_gone_in(body.as_bytes());
+        assert!(!named(&naming));
+        assert!(!named(&list(&naming)));
+        assert_eq!(writes().without_gone(list(&naming).as_bytes()), None);
+        let gone = format!(r#"{{"metadata":{{"echoId":"{OTHER}"}},"echoId":"{GONE}"}}"#);
+        assert!(named(&gone));
+        assert_eq!(writes().without_gone(gone.as_bytes()), None);
+        let rest = writes().without_gone(list(&format!("{gone},{naming}")).as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(rest).unwrap(), list(&naming));
     }
 
     #[wasm_bindgen_test(unsupported = test)]
     fn the_memory_of_deletes_is_bounded() {
         let mut writes = writes();
         for n in 0..u16::try_from(MAX_GONE).unwrap() {
-            let id = format!("019ab3c1-5a2e-7c31-9d55-0b6f5f3b{n:04x}");
+            let id = format!("019ab3c1-5a2e-7c31-9d55-0b6f5f3c{n:04x}");
             writes.deleted(id.parse().unwrap(), at(9));
         }
-        assert_eq!(writes.gone.len(), MAX_GONE);
+        assert_eq!((writes.gone.len(), writes.gone_in_order.len()), (MAX_GONE, MAX_GONE));
         assert!(!writes.is_gone(GONE.parse().unwrap()));
     }
 }

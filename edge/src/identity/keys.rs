@@ -13,16 +13,21 @@ use super::token::{Header, Token};
 use crate::cache::flight;
 use crate::origin::transport::{self, Outgoing};
 use crate::response::Refusal;
+use crate::runtime::Context;
 use crate::{clock, log};
 
-/// Keys are fetched anew after so long; a key that was withdrawn is believed for no longer, while the issuer answers.
+/// Keys are fetched anew after so long, behind the answer to whoever finds them old.
 const FRESH_MILLIS: u64 = 60 * 60 * 1_000;
+/// After so long the fetch is waited for: a key that was withdrawn is believed for no longer, while the issuer answers.
+const OLD_MILLIS: u64 = 2 * FRESH_MILLIS;
 /// An unknown key's name makes us look again, but not more often than this: anybody can invent names.
 const REFRESH_PAUSE_MILLIS: u64 = 10_000;
 /// After a look that failed the next may come sooner.
 const RETRY_PAUSE_MILLIS: u64 = 2_000;
-/// Milliseconds that a look may take.
+/// Milliseconds that a look may take, and that others wait for it.
 const FETCH_MILLIS: u32 = 2_000;
+/// A look that has not ended after so many milliseconds has died with its request.
+const LOST_MILLIS: u64 = FETCH_MILLIS as u64 + 500;
 /// Bytes of a key set at most.
 const MAX_SET_BYTES: usize = 64 * 1_024;
 /// The name under which looks wait for each other.
@@ -76,6 +81,8 @@ impl Key {
 struct Known {
     keys: Vec<Key>,
     fetched_at: Option<Timestamp>,
+    /// When the look under way began.
+    looking_since: Option<Timestamp>,
     /// The last look, and whether it succeeded.
     looked: Option<(Timestamp, bool)>,
 }
@@ -94,54 +101,79 @@ impl Known {
         }
     }
 
-    fn is_fresh(&self, now: Timestamp) -> bool {
-        self.fetched_at.is_some_and(|at| now.millis_since(at) < FRESH_MILLIS)
+    fn is_younger_than(&self, millis: u64, now: Timestamp) -> bool {
+        self.fetched_at.is_some_and(|at| now.millis_since(at) < millis)
     }
 
-    fn may_look(&self, now: Timestamp) -> bool {
-        self.looked.is_none_or(|(at, well)| {
-            now.millis_since(at) >= if well { REFRESH_PAUSE_MILLIS } else { RETRY_PAUSE_MILLIS }
-        })
+    fn is_looking(&self, now: Timestamp) -> bool {
+        self.looking_since.is_some_and(|at| now.millis_since(at) < LOST_MILLIS)
+    }
+
+    /// Whether the caller is to look, which it then must: one looks at a time, and not too often.
+    fn begin_look(&mut self, now: Timestamp) -> bool {
+        let paused = self.looked.is_some_and(|(at, well)| {
+            now.millis_since(at) < if well { REFRESH_PAUSE_MILLIS } else { RETRY_PAUSE_MILLIS }
+        });
+        let begins = !paused && !self.is_looking(now);
+        if begins {
+            self.looking_since = Some(now);
+        }
+        begins
+    }
+
+    /// A look is over; `keys` is what it found.
+    fn end_look(&mut self, keys: Option<Vec<Key>>, now: Timestamp) {
+        self.looking_since = None;
+        self.looked = Some((now, keys.is_some()));
+        if let Some(keys) = keys {
+            self.keys = keys;
+            self.fetched_at = Some(now);
+        }
     }
 }
 
 /// The key that a token names. Keys that are known go on working while the issuer is away.
-pub async fn find(header: &Header, jwks_url: &str) -> Result<Key, Refusal> {
-    let known = || KNOWN.with_borrow(|known| (known.find(header), known.is_fresh(clock::now())));
-    if let (Some(key), true) = known() {
+pub async fn find(header: &Header, jwks_url: &str, context: &Context) -> Result<Key, Refusal> {
+    let known = |usable_millis| {
+        KNOWN.with_borrow(|known| known.find(header).filter(|_| known.is_younger_than(usable_millis, clock::now())))
+    };
+    if let Some(key) = known(OLD_MILLIS) {
+        if known(FRESH_MILLIS).is_none() && begin_look() {
+            let jwks_url = jwks_url.to_owned();
+            context.after_the_answer(async move {
+                let turn = flight::take_turn(FLIGHT).await;
+                look(&jwks_url).await;
+                drop(turn);
+            });
+        }
         return Ok(key);
     }
-    let turn = flight::take_turn(FLIGHT).await;
+    let turn = flight::wait_and_begin(FLIGHT, u64::from(FETCH_MILLIS)).await;
     // Another request may have looked while this one waited.
-    let (key, fresh) = known();
-    let look = !(key.is_some() && fresh) && KNOWN.with_borrow(|known| known.may_look(clock::now()));
-    if look {
-        refresh(jwks_url).await;
+    if known(FRESH_MILLIS).is_none() && begin_look() {
+        look(jwks_url).await;
     }
     drop(turn);
-    if let (Some(key), _) = known() {
+    if let Some(key) = known(u64::MAX) {
         return Ok(key);
     }
-    let reached = KNOWN.with_borrow(|known| known.looked.is_some_and(|(_, well)| well));
-    if reached {
+    let looked_well = |known: &Known| !known.is_looking(clock::now()) && known.looked.is_some_and(|(_, well)| well);
+    if KNOWN.with_borrow(looked_well) {
         return Err(Disbelief("the token is signed with a key that is not known").into());
     }
     Err(Refusal::unavailable("the keys that verify tokens cannot be fetched just now", 2))
 }
 
-async fn refresh(jwks_url: &str) {
+fn begin_look() -> bool {
+    KNOWN.with_borrow_mut(|known| known.begin_look(clock::now()))
+}
+
+async fn look(jwks_url: &str) {
     let keys = fetch(jwks_url).await;
-    let now = clock::now();
     if keys.is_none() {
         log::warn("jwks_failed", "the key set cannot be fetched or read", "");
     }
-    KNOWN.with_borrow_mut(|known| {
-        known.looked = Some((now, keys.is_some()));
-        if let Some(keys) = keys {
-            known.keys = keys;
-            known.fetched_at = Some(now);
-        }
-    });
+    KNOWN.with_borrow_mut(|known| known.end_look(keys, clock::now()));
 }
 
 async fn fetch(jwks_url: &str) -> Option<Vec<Key>> {
@@ -151,7 +183,7 @@ async fn fetch(jwks_url: &str) -> Option<Vec<Key>> {
         headers: vec![("accept".to_owned(), "application/json".to_owned())],
         body: Vec::new(),
         deadline_millis: FETCH_MILLIS,
-        answer_limit_bytes: Some(MAX_SET_BYTES),
+        answer_limit_bytes: MAX_SET_BYTES,
         wanted: &[],
     };
     let received = transport::send(call).await.ok()?;
@@ -194,4 +226,38 @@ fn object(fields: &[(&str, &str)]) -> Object {
         let _ = Reflect::set(&object, &(*name).into(), &(*value).into());
     }
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(1_795_388_393_000 + millis)
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn one_looks_at_a_time() {
+        let mut known = Known::default();
+        assert!(known.begin_look(at(0)));
+        assert!(!known.begin_look(at(1)) && known.is_looking(at(1)));
+        // That one died with its request.
+        assert!(known.begin_look(at(LOST_MILLIS)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn looks_are_apart_and_further_when_they_succeed() {
+        let mut known = Known::default();
+        known.begin_look(at(0));
+        known.end_look(None, at(5));
+        assert!(!known.is_looking(at(5)) && !known.begin_look(at(5 + RETRY_PAUSE_MILLIS - 1)));
+        assert!(known.begin_look(at(5 + RETRY_PAUSE_MILLIS)));
+        known.end_look(Some(Vec::new()), at(3_000));
+        assert!(!known.begin_look(at(3_000 + REFRESH_PAUSE_MILLIS - 1)));
+        assert!(known.begin_look(at(3_000 + REFRESH_PAUSE_MILLIS)));
+        assert!(known.is_younger_than(FRESH_MILLIS, at(FRESH_MILLIS)));
+        assert!(!known.is_younger_than(FRESH_MILLIS, at(3_000 + FRESH_MILLIS)));
+    }
 }

@@ -5,7 +5,9 @@ use std::fmt;
 use echoes_shared::wire;
 use echoes_shared::{Region, Timestamp};
 
+use super::attempts::FULL_SHARE_MILLIS;
 use super::transport::Received;
+use crate::cache::tag_of_the_rest;
 use crate::response::header;
 
 /// The headers of a core's answer that matter to the edge or the caller.
@@ -19,6 +21,8 @@ pub const WANTED: &[&str] = &[
     wire::REGION,
     wire::CORE_HOME,
 ];
+
+const UNAVAILABLE: u16 = 503;
 
 /// Why a region's attempt failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,19 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl Failure {
+    /// Whether it tells that the region is not well, after a call that had `deadline_millis`.
+    pub fn blames_the_region(self, deadline_millis: u32) -> bool {
+        self != Self::Late || u64::from(deadline_millis) >= FULL_SHARE_MILLIS
+    }
+
+    /// The same after a call that only asked how the core is: one that says so itself, being busy or without its table, may
+    /// still answer what it remembers, and the reads will tell.
+    pub fn blames_the_region_checked(self, deadline_millis: u32) -> bool {
+        self != Self::Status(UNAVAILABLE) && self.blames_the_region(deadline_millis)
+    }
+}
 
 /// How a status counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,10 +128,10 @@ impl Answer {
 
     /// The list without the echoes that were taken out of it: another body, so another tag.
     #[must_use]
-    pub fn with_echoes_removed(mut self, body: Vec<u8>, removed: usize) -> Self {
+    pub fn with_rest(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         for (_, tag) in self.headers.iter_mut().filter(|(name, _)| *name == header::ETAG) {
-            *tag = format!("{}-{removed}\"", tag.strip_suffix('"').unwrap_or("W/\""));
+            *tag = tag_of_the_rest(tag, &self.body);
         }
         self
     }
@@ -149,6 +166,17 @@ mod tests {
         assert_eq!(Verdict::of(401, "DELETE"), Verdict::Refused);
         assert_eq!(Verdict::of(403, "GET"), Verdict::Refused);
         assert_eq!(Verdict::of(403, "DELETE"), Verdict::Answer);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_region_is_not_blamed_for_our_haste() {
+        assert!(Failure::Late.blames_the_region(667));
+        assert!(!Failure::Late.blames_the_region(50));
+        assert!(Failure::Unreachable.blames_the_region(50));
+        assert!(Failure::Status(503).blames_the_region(667));
+        assert!(!Failure::Status(503).blames_the_region_checked(1_000));
+        assert!(Failure::Unreachable.blames_the_region_checked(1_000));
+        assert!(Failure::Late.blames_the_region_checked(1_000));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

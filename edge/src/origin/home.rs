@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use echoes_shared::Region;
+use echoes_shared::{Region, Timestamp};
 
 use super::answer::Answer;
 use super::attempts::Budget;
@@ -80,9 +80,14 @@ impl Search {
     }
 }
 
-/// Asks for a delete.
-pub async fn delete(mut call: Call, config: &OriginConfig, nearest: &[Region]) -> Result<Answer, Unavailable> {
-    let budget = Budget::new(clock::now());
+/// Asks for a delete. `began` is when somebody began to wait for it.
+pub async fn delete(
+    mut call: Call,
+    config: &OriginConfig,
+    nearest: &[Region],
+    began: Timestamp,
+) -> Result<Answer, Unavailable> {
+    let budget = Budget::new(began);
     let mut search = Search::new(order(config, nearest));
     while let Some(step) = search.next() {
         if budget.is_spent(clock::now()) {

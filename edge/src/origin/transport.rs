@@ -11,7 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response};
 
 use super::answer::Failure;
-use crate::runtime::read_up_to;
+use crate::runtime::{Content, read_up_to};
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,8 +32,8 @@ pub struct Outgoing {
     pub body: Vec<u8>,
     /// Milliseconds until the call is given up.
     pub deadline_millis: u32,
-    /// Bytes of the answer's body at most, from those who are not ours.
-    pub answer_limit_bytes: Option<usize>,
+    /// Bytes of the answer's body at most.
+    pub answer_limit_bytes: usize,
     /// The headers of the answer that matter.
     pub wanted: &'static [&'static str],
 }
@@ -77,17 +77,11 @@ async fn exchange(call: &Outgoing, signal: &AbortSignal) -> Result<Option<Receiv
     let headers = response.headers();
     let value = |name: &&'static str| Some((*name, headers.get(name).ok().flatten()?));
     let headers = call.wanted.iter().filter_map(value).collect();
-    let Some(body) = body(&response, call.answer_limit_bytes).await? else { return Ok(None) };
+    let body = match response.body() {
+        // The signal ends the body too.
+        Some(stream) => read_up_to(&stream, call.answer_limit_bytes, None).await?,
+        None => Content::Whole(Vec::new()),
+    };
+    let Content::Whole(body) = body else { return Ok(None) };
     Ok(Some(Received { status: response.status(), headers, body }))
-}
-
-async fn body(response: &Response, limit_bytes: Option<usize>) -> Result<Option<Vec<u8>>, JsValue> {
-    match (limit_bytes, response.body()) {
-        (_, None) => Ok(Some(Vec::new())),
-        (Some(limit_bytes), Some(stream)) => read_up_to(&stream, limit_bytes).await,
-        (None, Some(_)) => {
-            let buffer = JsFuture::from(response.array_buffer()?).await?;
-            Ok(Some(Uint8Array::new(&buffer).to_vec()))
-        }
-    }
 }

@@ -15,13 +15,8 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let partition = Partition {
-            index: Some(schema::EMOTION_INDEX),
-            hash: (schema::EMOTION, emotion.as_str().to_owned()),
-            range: schema::TIMESTAMP,
-            prefix: String::new(),
-            oldest: None,
-        };
+        let hash = (schema::EMOTION, emotion.as_str().to_owned());
+        let partition = Partition::whole(Some(schema::EMOTION_INDEX), hash, schema::TIMESTAMP);
         self.newest(&partition, limit, after, now).await
     }
 
@@ -31,12 +26,10 @@ impl Store {
         let mut page = Page::default();
         let newest = after.map(|echo| echo.timestamp().month());
         for month in keys::recent_months(now).filter(|month| newest.is_none_or(|newest| *month <= newest)) {
+            let hash = (schema::RECENT, month.dashed());
             let partition = Partition {
-                index: Some(schema::RECENT_INDEX),
-                hash: (schema::RECENT, month.dashed()),
-                range: schema::TIMESTAMP,
-                prefix: String::new(),
                 oldest: Some(keys::recent_horizon(now)),
+                ..Partition::whole(Some(schema::RECENT_INDEX), hash, schema::TIMESTAMP)
             };
             // One more than is missing tells whether the next month begins a next page.
             let missing = limit + 1 - page.echoes.len();

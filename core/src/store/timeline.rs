@@ -26,13 +26,8 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let partition = Partition {
-            index: None,
-            hash: (schema::USER_ID, user.as_str().to_owned()),
-            range: schema::TIMESTAMP,
-            prefix: String::new(),
-            oldest: None,
-        };
+        let hash = (schema::USER_ID, user.as_str().to_owned());
+        let partition = Partition::whole(None, hash, schema::TIMESTAMP);
         self.newest(&partition, limit, after, now).await
     }
 
@@ -46,12 +41,10 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
+        let hash = (schema::USER_ID, user.as_str().to_owned());
         let partition = Partition {
-            index: Some(schema::USER_EMOTION_INDEX),
-            hash: (schema::USER_ID, user.as_str().to_owned()),
-            range: schema::EMOTION_TIMESTAMP,
             prefix: keys::emotion_prefix(emotion),
-            oldest: None,
+            ..Partition::whole(Some(schema::USER_EMOTION_INDEX), hash, schema::EMOTION_TIMESTAMP)
         };
         // One more than is wanted tells whether there is a next page.
         let (items, more) = self.read_page(&partition, limit + 1, after).await?;

@@ -43,6 +43,13 @@ pub(super) struct Partition {
     pub oldest: Option<Timestamp>,
 }
 
+impl Partition {
+    /// All of a partition.
+    pub(super) fn whole(index: Option<&'static str>, hash: (&'static str, String), range: &'static str) -> Self {
+        Self { index, hash, range, prefix: String::new(), oldest: None }
+    }
+}
+
 impl Store {
     /// Reads up to `limit` living echoes after (that is: older than) `after`.
     pub(super) async fn newest(

@@ -83,6 +83,8 @@ impl Resource {
             (Some("emotions"), Some(word), Some("random"), None) => emotion(word).map(Self::Random),
             (Some("echoes"), None, ..) => Ok(Self::Echoes),
             (Some("echoes"), Some("recent"), None, _) => Ok(Self::Recent),
+            // A word of the contract that is not built yet, and no id.
+            (Some("echoes"), Some("batch"), None, _) => Err(no_such_path()),
             (Some("echoes"), Some(id), None, _) => echo_id(id).map(Self::Echo),
             (Some("users"), Some(user), Some("echoes"), None) => user_id(user).map(Self::Timeline),
             (Some("status"), None, ..) => Ok(Self::Status),
@@ -194,6 +196,7 @@ mod tests {
             "/v1/emotions/happy/echoes/",
             "/v1/emotions/hap%70y/echoes",
             "/v1/echoes/recent/",
+            "/v1/echoes/batch",
             "/v1/users/ana",
             "/v1/users/ana/echoes/1/2",
             "//v1/emotions",

@@ -12,7 +12,7 @@ pub const MAX_LIMIT: u8 = 100;
 
 /// Bytes of a request body at most (contract: 64 KiB).
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Bytes of a request's path and query at most; longer ones are refused at the edge.
+/// Bytes of a request's path and query at most; either half refuses longer ones.
 pub const MAX_TARGET_BYTES: usize = 4 * 1024;
 
 /// Characters of a userId at most (contract, *Bodies*).

@@ -1,7 +1,6 @@
 //! Answers: bodies, entity tags, problems. The one place where errors become statuses.
 
 use std::fmt;
-use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -26,21 +25,21 @@ const LIST_TAG_BYTES: usize = 12;
 const MAX_REQUEST_ID_CHARS: usize = 64;
 
 /// The id of a request, from the edge or made here.
-#[derive(Debug, Clone)]
-pub(super) struct RequestId(Arc<str>);
+#[derive(Debug)]
+pub(super) struct RequestId(String);
 
 impl RequestId {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let usable = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len());
         let given = headers.get(wire::CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
-        given.map_or_else(Self::default, |id| Self(id.into()))
+        given.map_or_else(Self::default, |id| Self(id.to_owned()))
     }
 }
 
 impl Default for RequestId {
     fn default() -> Self {
         let id = echoes_shared::IdempotencyKey::mint(clock::now(), &rand::random());
-        Self(id.to_string().into())
+        Self(id.to_string())
     }
 }
 
@@ -130,13 +129,13 @@ pub(super) fn problem(problem: Problem) -> Response {
         }
         _ => {}
     }
-    response.extensions_mut().insert(Arc::new(problem));
+    response.extensions_mut().insert(problem);
     response
 }
 
 /// Puts the request's id on the answer, and into its problem where it is one.
 pub(super) fn complete(mut response: Response, id: &RequestId) -> Response {
-    if let Some(problem) = response.extensions_mut().remove::<Arc<Problem>>() {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         *response.body_mut() = Body::from(problem.to_json(&id.0));
     }
     insert(response.headers_mut(), HeaderName::from_static(wire::REQUEST_ID), &id.0);

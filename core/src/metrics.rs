@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 
 /// Upper bounds in seconds: from a hit in memory to the edge's whole deadline.
 const REQUEST_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
@@ -18,6 +18,7 @@ struct Families {
     http_requests: IntCounterVec,
     http_seconds: HistogramVec,
     dynamodb_calls: IntCounterVec,
+    dynamodb_units: CounterVec,
 }
 
 impl Metrics {
@@ -39,10 +40,14 @@ impl Metrics {
             "Calls to DynamoDB by operation and outcome.",
             &["operation", "outcome"],
         )?;
+        let units =
+            Opts::new("echoes_dynamodb_units_total", "Units charged, by operation, index (or table) and kind.");
+        let dynamodb_units = CounterVec::new(units, &["operation", "index", "kind"])?;
+        registry.register(Box::new(dynamodb_units.clone()))?;
         let seconds = HistogramOpts::new("echoes_http_request_seconds", "Seconds until the answer was ready.");
         let http_seconds = HistogramVec::new(seconds.buckets(REQUEST_SECONDS.to_vec()), &["route"])?;
         registry.register(Box::new(http_seconds.clone()))?;
-        Ok(Self(Arc::new(Families { registry, http_requests, http_seconds, dynamodb_calls })))
+        Ok(Self(Arc::new(Families { registry, http_requests, http_seconds, dynamodb_calls, dynamodb_units })))
     }
 
     /// Counts one answer.
@@ -54,6 +59,11 @@ impl Metrics {
     /// Counts one call to DynamoDB.
     pub fn dynamodb_call(&self, operation: &str, outcome: &str) {
         self.0.dynamodb_calls.with_label_values(&[operation, outcome]).inc();
+    }
+
+    /// Counts units that DynamoDB charged; halves are exact.
+    pub fn dynamodb_units(&self, operation: &str, index: &str, kind: &str, units: f64) {
+        self.0.dynamodb_units.with_label_values(&[operation, index, kind]).inc_by(units);
     }
 
     /// All metrics in Prometheus's text format, with its media type.

@@ -7,6 +7,8 @@ mod echo;
 mod error;
 mod feed;
 mod item;
+mod meter;
+mod placement;
 pub mod table;
 mod timeline;
 mod walk;

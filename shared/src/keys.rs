@@ -1,7 +1,7 @@
 //! The keys of the three tables, as text. Only this module knows their separators.
 
 use crate::emotion::Emotion;
-use crate::id::EchoId;
+use crate::id::{EchoId, UserId};
 use crate::policy::RECENT_DAYS;
 use crate::timestamp::{Month, TEXT_BYTES, Timestamp};
 
@@ -32,6 +32,12 @@ pub mod schema {
     pub const USER_EMOTION_INDEX: &str = "userId-emotion-index";
     /// Everything younger than 90 days.
     pub const RECENT_INDEX: &str = "recent-index";
+    /// Hash key of `random-index`: the plain emotion, whatever the number of shards.
+    pub const RANDOM: &str = "random";
+    /// Range key of `random-index`: see [`super::lot`].
+    pub const LOT: &str = "lot";
+    /// One emotion's echoes in an order that has nothing to do with time or person: what random draws read.
+    pub const RANDOM_INDEX: &str = "random-index";
     /// Hash key of `EchoesOps` and `EchoesLocal`.
     pub const PARTITION_KEY: &str = "pk";
     /// Range key of `EchoesOps` and `EchoesLocal`.
@@ -47,6 +53,41 @@ pub fn sort_key(echo: EchoId) -> String {
 /// The echo that a range key names.
 pub fn echo_of_sort_key(key: &str) -> Option<EchoId> {
     key.get(TEXT_BYTES..)?.strip_prefix(SEPARATOR)?.parse().ok()
+}
+
+/// A range key just below an echo's: all keys have one width, so those below it are all up to here.
+pub fn below_sort_key(echo: EchoId) -> String {
+    let mut key = sort_key(echo);
+    // The last character is a digit of the id; its predecessor and the greatest character of ASCII stand below it and above
+    // every other key that does.
+    if let Some(last) = key.pop() {
+        let before = u8::try_from(last).unwrap_or_default().saturating_sub(1);
+        key.extend([char::from(before), '~']);
+    }
+    key
+}
+
+/// The base hash key of a bucket: `ana#202611`.
+pub fn bucket_key(user: &UserId, month: Month) -> String {
+    format!("{user}{SEPARATOR}{}", month.compact())
+}
+
+/// The hash key of one shard: `happy` is the first, `happy#3` the fourth; the same for the months of `recent-index`.
+pub fn shard_key(plain: &str, shard: u16) -> String {
+    if shard == 0 { plain.to_owned() } else { format!("{plain}{SEPARATOR}{shard}") }
+}
+
+/// The shard of an echo among so many: by its id's last bits, which are a hash's.
+pub fn shard_of(echo: EchoId, shards: u16) -> u16 {
+    let [.., high, low] = *echo.as_bytes();
+    u16::from_be_bytes([high, low]) % shards.max(1)
+}
+
+/// The range key of `random-index`: the last 60 bits of the id, which are a hash's, as 15 hexadecimal digits.
+pub fn lot(echo: EchoId) -> String {
+    const DIGITS: usize = 15;
+    let digits = crate::hex::lower(echo.as_bytes());
+    digits.get(digits.len().saturating_sub(DIGITS)..).unwrap_or_default().to_owned()
 }
 
 /// The range key of `userId-emotion-index`.
@@ -101,6 +142,27 @@ mod tests {
         assert_eq!(emotion_sort_key(Emotion::Sad, echo()), format!("sad#{key}"));
         assert_eq!(without_suffix("happy#3"), "happy");
         assert_eq!(without_suffix("ana"), "ana");
+        assert_eq!(bucket_key(&"ana".parse().unwrap(), echo().timestamp().month()), "ana#202511");
+        assert_eq!(lot(echo()), "d550b6f5f3b1a20");
+        assert_eq!((shard_key("happy", 0), shard_key("happy", 3)), ("happy".into(), "happy#3".into()));
+    }
+
+    #[test]
+    fn nothing_lies_between_a_key_and_the_one_below_it() {
+        let id = |text: &str| text.parse::<EchoId>().unwrap();
+        let below = below_sort_key(echo());
+        assert!(below < sort_key(echo()));
+        assert!(below > sort_key(id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a1f")));
+        let letter = id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a2a");
+        assert!(below_sort_key(letter) > sort_key(id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a29")));
+        assert!(below_sort_key(letter) < sort_key(letter));
+    }
+
+    #[test]
+    fn an_echo_has_one_shard_of_each_number() {
+        assert_eq!(shard_of(echo(), 1), 0);
+        assert_eq!(shard_of(echo(), 8), 0x1a20 % 8);
+        assert!(shard_of(echo(), 7) < 7);
     }
 
     #[test]

@@ -12,6 +12,12 @@ pub const MAX_LIMIT: u8 = 100;
 
 /// Bytes of a request body at most (contract: 64 KiB).
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
+/// Bytes of a batch's body at most (contract: 1 MiB).
+pub const MAX_BATCH_BODY_BYTES: usize = 1024 * 1024;
+/// Operations of one batch at most (contract, *`POST /v1/echoes/batch`*).
+pub const MAX_BATCH_OPERATIONS: usize = 100;
+/// People of one `GET /v1/timelines` at most (contract).
+pub const MAX_TIMELINE_PEOPLE: usize = 50;
 /// Bytes of a request's path and query at most; either half refuses longer ones.
 pub const MAX_TARGET_BYTES: usize = 4 * 1024;
 
@@ -46,6 +52,18 @@ pub const KEY_MAX_AHEAD_MILLIS: u64 = 5 * 60 * 1_000;
 pub const RECENT_DAYS: u32 = 90;
 /// Days that a tombstone stays in its echo's place (design, *Keys*).
 pub const TOMBSTONE_DAYS: u32 = 7;
+
+/// Echoes after which a person's new ones go to a bucket for each month (design, *Keys*; issue: *past 1,000 echoes*).
+pub const HOT_PERSON_ECHOES: u64 = 1_000;
+/// Days before a bucket's month begins, at least, when its marker is written: every region has heard of it by then.
+pub const BUCKET_NOTICE_DAYS: u32 = 7;
+/// Shards of one emotion, or of the recent list, at most. One shard takes 1,000 writes a second (facts, trap 9), and the
+/// service is built for six.
+pub const MAX_SHARDS: u16 = 64;
+
+/// Seconds after the last region's confirmation until an erasure is done: what a healthy edge may still show is gone by then
+/// (design: *within 65 s at a healthy edge*).
+pub const ERASURE_SETTLE_SECONDS: u64 = 65;
 
 /// Seconds that the edge serves a cached answer as fresh (design, *Caching*).
 pub const EDGE_FRESH_SECONDS: u32 = 5;

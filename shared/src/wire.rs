@@ -4,7 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::emotion::Emotion;
 use crate::id::{EchoId, UserId};
-use crate::policy::MAX_TARGET_BYTES;
+use crate::policy::{MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, MAX_TARGET_BYTES};
 use crate::problem::{FieldError, Problem, Slug};
 
 /// The request's id, on every response.
@@ -43,10 +43,18 @@ pub mod pattern {
     pub const ECHOES: &str = "/v1/echoes";
     /// All emotions' last 90 days.
     pub const RECENT: &str = "/v1/echoes/recent";
+    /// Several operations at once.
+    pub const BATCH: &str = "/v1/echoes/batch";
     /// One echo.
     pub const ECHO: &str = "/v1/echoes/{echoId}";
     /// One person's echoes.
     pub const TIMELINE: &str = "/v1/users/{userId}/echoes";
+    /// Several people's echoes.
+    pub const TIMELINES: &str = "/v1/timelines";
+    /// The caller: a person as a whole.
+    pub const ME: &str = "/v1/users/me";
+    /// How far the caller's erasure is.
+    pub const ERASURE: &str = "/v1/users/me/erasure";
     /// The regions' health.
     pub const STATUS: &str = "/v1/status";
 }
@@ -64,10 +72,18 @@ pub enum Resource {
     Echoes,
     /// `/v1/echoes/recent`
     Recent,
+    /// `/v1/echoes/batch`
+    Batch,
     /// `/v1/echoes/{echoId}`
     Echo(EchoId),
     /// `/v1/users/{userId}/echoes`
     Timeline(UserId),
+    /// `/v1/timelines`
+    Timelines,
+    /// `/v1/users/me`
+    Me,
+    /// `/v1/users/me/erasure`
+    Erasure,
     /// `/v1/status`
     Status,
 }
@@ -83,9 +99,11 @@ impl Resource {
             (Some("emotions"), Some(word), Some("random"), None) => emotion(word).map(Self::Random),
             (Some("echoes"), None, ..) => Ok(Self::Echoes),
             (Some("echoes"), Some("recent"), None, _) => Ok(Self::Recent),
-            // A word of the contract that is not built yet, and no id.
-            (Some("echoes"), Some("batch"), None, _) => Err(no_such_path()),
+            (Some("echoes"), Some("batch"), None, _) => Ok(Self::Batch),
             (Some("echoes"), Some(id), None, _) => echo_id(id).map(Self::Echo),
+            (Some("timelines"), None, ..) => Ok(Self::Timelines),
+            (Some("users"), Some("me"), None, _) => Ok(Self::Me),
+            (Some("users"), Some("me"), Some("erasure"), None) => Ok(Self::Erasure),
             (Some("users"), Some(user), Some("echoes"), None) => user_id(user).map(Self::Timeline),
             (Some("status"), None, ..) => Ok(Self::Status),
             _ => Err(no_such_path()),
@@ -100,6 +118,10 @@ impl Resource {
             Self::Random(emotion) => format!("/v1/emotions/{emotion}/random"),
             Self::Echoes => pattern::ECHOES.to_owned(),
             Self::Recent => pattern::RECENT.to_owned(),
+            Self::Batch => pattern::BATCH.to_owned(),
+            Self::Timelines => pattern::TIMELINES.to_owned(),
+            Self::Me => pattern::ME.to_owned(),
+            Self::Erasure => pattern::ERASURE.to_owned(),
             Self::Echo(id) => format!("/v1/echoes/{id}"),
             Self::Timeline(user) => format!("/v1/users/{}/echoes", utf8_percent_encode(user.as_str(), SEGMENT)),
             Self::Status => pattern::STATUS.to_owned(),
@@ -109,8 +131,9 @@ impl Resource {
     /// What `Allow` says of it.
     pub const fn allow(&self) -> &'static str {
         match self {
-            Self::Echoes => "POST, OPTIONS",
-            Self::Echo(_) => "GET, HEAD, DELETE, OPTIONS",
+            Self::Echoes | Self::Batch => "POST, OPTIONS",
+            Self::Echo(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
+            Self::Me => "DELETE, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -134,6 +157,11 @@ pub fn check_target_size(bytes: usize) -> Result<(), Problem> {
         errors: vec![FieldError::new("path", detail)],
         ..Problem::new(Slug::TooLarge, "the path is too long")
     })
+}
+
+/// Bytes that a request to this path may carry.
+pub fn max_body_bytes(path: &str) -> usize {
+    if path == pattern::BATCH { MAX_BATCH_BODY_BYTES } else { MAX_BODY_BYTES }
 }
 
 /// Reads the caller's key for a create.
@@ -173,6 +201,10 @@ mod tests {
             "/v1/echoes/recent",
             &format!("/v1/echoes/{ID}"),
             "/v1/users/auth0%7C5f.a%40b-c_d/echoes",
+            "/v1/echoes/batch",
+            "/v1/timelines",
+            "/v1/users/me",
+            "/v1/users/me/erasure",
             "/v1/status",
         ] {
             assert_eq!(Resource::parse(path).unwrap().path(), path);
@@ -196,8 +228,8 @@ mod tests {
             "/v1/emotions/happy/echoes/",
             "/v1/emotions/hap%70y/echoes",
             "/v1/echoes/recent/",
-            "/v1/echoes/batch",
             "/v1/users/ana",
+            "/v1/users/me/export",
             "/v1/users/ana/echoes/1/2",
             "//v1/emotions",
         ] {

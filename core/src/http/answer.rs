@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::{self, Stopwatch};
 use crate::service::{ServiceError, StoreError, Written};
+use crate::units;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Seconds after which a caller of an unavailable core may come back.
@@ -190,8 +191,13 @@ fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
     insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &text);
 }
 
+/// How long the store took and what it charged for this request.
 fn timing(watch: Stopwatch) -> String {
-    format!("dynamodb;dur={:.1}", watch.millis())
+    let consumed = units::consumed();
+    match consumed.is_none() {
+        true => format!("dynamodb;dur={:.1}", watch.millis()),
+        false => format!("dynamodb;dur={:.1};desc=\"{consumed}\"", watch.millis()),
+    }
 }
 
 fn json(status: StatusCode, bytes: Vec<u8>) -> Response {

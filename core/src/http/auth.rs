@@ -7,7 +7,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::sigv4::verify::{Head, Refusal};
 use echoes_shared::{Problem, Slug, UserId, validate, wire};
 use http::HeaderMap;
@@ -50,15 +49,15 @@ async fn verified(context: &Context, request: Request) -> Result<Request, Denial
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let head = Head { method: parts.method.as_str(), target, headers: &parts.headers };
     let claimed = context.verifier.verify(head, clock::now())?;
-    let body = read(body).await.map_err(Denial::Body)?;
+    let body = read(body, wire::max_body_bytes(parts.uri.path())).await.map_err(Denial::Body)?;
     claimed.check(&body)?;
     Ok(Request::from_parts(parts, Body::from(body)))
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
+async fn read(body: Body, max_bytes: usize) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, max_bytes)).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(error)) if is_above_limit(&error) => Err(validate::body_too_large(MAX_BODY_BYTES)),
+        Ok(Err(error)) if is_above_limit(&error) => Err(validate::body_too_large(max_bytes)),
         // The way between edge and core is at fault, not the caller: the edge then asks another region.
         Ok(Err(_)) | Err(_) => Err(Problem::new(Slug::Unavailable, "the body did not arrive")),
     }

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use super::Context;
 use super::answer::{self, RequestId};
 use crate::clock::Stopwatch;
+use crate::units;
 
 /// The label of requests that match no route.
 const NO_ROUTE: &str = "none";
@@ -34,13 +35,13 @@ pub(super) async fn observe(
 ) -> Response {
     let watch = Stopwatch::start();
     let method = request.method().clone();
-    let mut response = next.run(request).await;
+    let (mut response, consumed) = units::counted(next.run(request)).await;
     let route = path.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     let status = response.status().as_u16();
     let took = watch.elapsed();
     context.metrics.http_request(route, status, took);
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(%method, route, status, took_us = micros, "answered");
+    tracing::info!(%method, route, status, took_us = micros, units = %consumed, "answered");
     response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }

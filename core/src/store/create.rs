@@ -8,6 +8,7 @@ use echoes_shared::{Echo, IdempotencyKey, NewEcho, Region, Timestamp, UserId};
 
 use super::echo::damaged;
 use super::item::{self, Stored};
+use super::meter::INDEXES;
 use super::{Store, StoreError};
 
 /// An echo to be stored and the hash of what was posted.
@@ -43,14 +44,16 @@ impl Store {
     /// Stores a new echo unless its key is taken, in one round trip.
     pub async fn create(&self, new: &NewItem, now: Timestamp) -> Result<CreateOutcome, StoreError> {
         const OPERATION: &str = "PutItem";
+        let place = self.placement(&new.echo, now).await?;
         let request = self
             .client
             .put_item()
             .table_name(self.echoes())
-            .set_item(Some(item::of_echo(&new.echo, &new.content_hash, now)))
+            .set_item(Some(item::of_echo(&new.echo, Some(&new.content_hash), &place)))
             .condition_expression("attribute_not_exists(#user)")
             .expression_attribute_names("#user", schema::USER_ID)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .return_consumed_capacity(INDEXES);
         match self.count(OPERATION, request.send().await) {
             Ok(_) => Ok(CreateOutcome::Created),
             Err(error) => match taken_by(&error) {

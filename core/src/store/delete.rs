@@ -3,7 +3,9 @@
 use echoes_shared::keys::schema;
 use echoes_shared::{Echo, EchoId, Region, Timestamp, UserId};
 
+use super::echo::Found;
 use super::item::{self, Stored};
+use super::meter::INDEXES;
 use super::{Store, StoreError};
 
 /// Times that a delete reads again after the echo changed under it.
@@ -36,18 +38,18 @@ impl Store {
     ) -> Result<DeleteOutcome, StoreError> {
         for _ in 0..MAX_ROUNDS {
             match self.stored(user, id).await? {
-                Some(Stored::Tombstone { ttl }) => {
+                Some(Found { stored: Stored::Tombstone { ttl }, .. }) => {
                     let counts = now.epoch_seconds() < ttl;
                     return Ok(if counts { DeleteOutcome::Gone } else { DeleteOutcome::Unknown });
                 }
-                Some(Stored::Echo(echo, _)) => {
+                Some(Found { hash, stored: Stored::Echo(echo, _) }) => {
                     if !echo.lives_at(now) {
                         return Ok(DeleteOutcome::Unknown);
                     }
                     if echo.origin != self.config.region && !fallback {
                         return Ok(DeleteOutcome::Elsewhere(echo.origin));
                     }
-                    if self.bury(&echo, now).await? {
+                    if self.bury(&echo, &hash, now).await? {
                         return Ok(DeleteOutcome::Gone);
                     }
                 }
@@ -63,17 +65,18 @@ impl Store {
     }
 
     /// Puts the tombstone, unless the echo is no longer the one that was read.
-    async fn bury(&self, echo: &Echo, now: Timestamp) -> Result<bool, StoreError> {
+    async fn bury(&self, echo: &Echo, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
         const OPERATION: &str = "PutItem";
         let request = self
             .client
             .put_item()
             .table_name(self.echoes())
-            .set_item(Some(item::of_tombstone(echo, now)))
+            .set_item(Some(item::of_tombstone(echo, hash, now)))
             .condition_expression("#version = :seen AND attribute_exists(#id)")
             .expression_attribute_names("#version", item::VERSION)
             .expression_attribute_names("#id", schema::ECHO_ID)
-            .expression_attribute_values(":seen", item::number(echo.version));
+            .expression_attribute_values(":seen", item::number(echo.version))
+            .return_consumed_capacity(INDEXES);
         match self.count(OPERATION, request.send().await) {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {

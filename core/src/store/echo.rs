@@ -1,11 +1,11 @@
 //! One echo: by its id, or under its person's key.
 
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::schema;
 use echoes_shared::{Echo, EchoId, Timestamp, UserId};
 
 use super::item::{self, Stored};
+use super::meter::INDEXES;
 use super::{Store, StoreError};
 
 impl Store {
@@ -19,7 +19,8 @@ impl Store {
             .key_condition_expression("#id = :id")
             .expression_attribute_names("#id", schema::ECHO_ID)
             .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
-            .limit(1);
+            .limit(1)
+            .return_consumed_capacity(INDEXES);
         let output = self.call("Query", request.send()).await?;
         let item = output.items.unwrap_or_default().into_iter().next();
         match item.map(|item| item::read(&item).map_err(damaged)).transpose()? {
@@ -28,54 +29,45 @@ impl Store {
         }
     }
 
-    /// What lies under the key of `user` and `id`; strongly consistent.
-    pub(super) async fn stored(&self, user: &UserId, id: EchoId) -> Result<Option<Stored>, StoreError> {
-        let [(hash_name, hash), (range_name, range)] = item::base_key(user, id);
+    /// What lies under the keys of `user` and `id`; strongly consistent.
+    pub(super) async fn stored(&self, user: &UserId, id: EchoId) -> Result<Option<Found>, StoreError> {
+        let mut found = None;
+        for hash in self.hash_keys(user, id).await? {
+            match self.stored_under(&hash, id).await? {
+                Some(Stored::Tombstone { ttl }) => {
+                    // A tombstone under any of its keys means that the echo is gone, unless a living copy says where to bury.
+                    found.get_or_insert(Found { hash, stored: Stored::Tombstone { ttl } });
+                }
+                Some(stored) => return Ok(Some(Found { hash, stored })),
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    async fn stored_under(&self, hash: &str, id: EchoId) -> Result<Option<Stored>, StoreError> {
+        let [(hash_name, hash), (range_name, range)] = item::base_key(hash, id);
         let request = self
             .client
             .get_item()
             .table_name(self.echoes())
             .key(hash_name, hash)
             .key(range_name, range)
-            .consistent_read(true);
+            .consistent_read(true)
+            .return_consumed_capacity(INDEXES);
         let output = self.call("GetItem", request.send()).await?;
         output.item.map(|item| item::read(&item).map_err(damaged)).transpose()
     }
-
-    /// Awaits one call, counts its outcome and puts its error into our words.
-    pub(super) async fn call<T, E, R>(
-        &self,
-        operation: &'static str,
-        call: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> Result<T, StoreError>
-    where
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
-    {
-        self.count(operation, call.await).map_err(|error| StoreError::from_sdk(operation, &error))
-    }
-
-    /// Counts the outcome of a call whose error the caller wants to see.
-    pub(super) fn count<T, E, R>(
-        &self,
-        operation: &'static str,
-        result: Result<T, SdkError<E, R>>,
-    ) -> Result<T, SdkError<E, R>>
-    where
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
-    {
-        let outcome = match &result {
-            Ok(_) => "ok",
-            Err(error) if error.code() == Some(CONDITION_FAILED) => "condition",
-            Err(error) => StoreError::from_sdk(operation, error).outcome(),
-        };
-        self.metrics.dynamodb_call(operation, outcome);
-        result
-    }
 }
 
-const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
+/// What lies under one of an echo's base keys.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found {
+    /// The hash key.
+    pub hash: String,
+    /// The item.
+    pub stored: Stored,
+}
 
 pub(super) fn damaged(item::Corrupt(attribute): item::Corrupt) -> StoreError {
     StoreError::Refused { operation: "read", cause: format!("the item's {attribute} is damaged") }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::{self, schema};
 use echoes_shared::policy::TOMBSTONE_DAYS;
-use echoes_shared::{Echo, EchoId, Location, Region, Timestamp, UserId};
+use echoes_shared::{Echo, EchoId, Location, Region, Timestamp};
+
+use super::placement::Placement;
 
 /// An item's attributes by name.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -47,24 +49,26 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// The base key of an echo.
-pub(super) fn base_key(user: &UserId, echo: EchoId) -> [(&'static str, AttributeValue); 2] {
-    [(schema::USER_ID, string(user.as_str())), (schema::TIMESTAMP, string(keys::sort_key(echo)))]
+/// The base key of an echo under a hash key: its person's, or a bucket's.
+pub(super) fn base_key(hash: &str, echo: EchoId) -> [(&'static str, AttributeValue); 2] {
+    [(schema::USER_ID, string(hash)), (schema::TIMESTAMP, string(keys::sort_key(echo)))]
 }
 
-/// The item of a new echo. `now` decides whether it is young enough for `recent-index`.
-pub(super) fn of_echo(echo: &Echo, content_hash: &str, now: Timestamp) -> Item {
+/// The item of an echo. Without the hash of what was posted, a repeat of its create cannot be told from a clash.
+pub(super) fn of_echo(echo: &Echo, content_hash: Option<&str>, place: &Placement) -> Item {
     let mut item = Item::new();
     let mut put = |name: &str, value: AttributeValue| {
         item.insert(name.to_owned(), value);
     };
-    for (name, value) in base_key(&echo.user_id, echo.echo_id) {
+    for (name, value) in base_key(&place.person, echo.echo_id) {
         put(name, value);
     }
-    put(schema::EMOTION, string(echo.emotion.as_str()));
+    put(schema::EMOTION, string(&place.emotion));
+    put(schema::RANDOM, string(echo.emotion.as_str()));
+    put(schema::LOT, string(keys::lot(echo.echo_id)));
     put(schema::ECHO_ID, string(echo.echo_id.to_string()));
     put(schema::EMOTION_TIMESTAMP, string(keys::emotion_sort_key(echo.emotion, echo.echo_id)));
-    if let Some(key) = keys::recent_key(echo.timestamp, now) {
+    if let Some(key) = &place.recent {
         put(schema::RECENT, string(key));
     }
     if let Some(url) = &echo.s3_url {
@@ -92,12 +96,14 @@ pub(super) fn of_echo(echo: &Echo, content_hash: &str, now: Timestamp) -> Item {
     put(VERSION, number(echo.version));
     put(ORIGIN, string(echo.origin.as_str()));
     put(UPDATED_AT, string(echo.updated_at.to_string()));
-    put(CONTENT_HASH, string(content_hash));
+    if let Some(hash) = content_hash {
+        put(CONTENT_HASH, string(hash));
+    }
     item
 }
 
 /// The tombstone that takes an echo's place: the same base key, no index attribute, gone after seven days.
-pub(super) fn of_tombstone(echo: &Echo, now: Timestamp) -> Item {
+pub(super) fn of_tombstone(echo: &Echo, hash: &str, now: Timestamp) -> Item {
     let attributes = [
         (DELETED_AT, string(now.to_string())),
         (schema::TTL, number(now.plus_days(TOMBSTONE_DAYS).epoch_seconds())),
@@ -105,7 +111,7 @@ pub(super) fn of_tombstone(echo: &Echo, now: Timestamp) -> Item {
         (ORIGIN, string(echo.origin.as_str())),
         (UPDATED_AT, string(now.to_string())),
     ];
-    let key = base_key(&echo.user_id, echo.echo_id);
+    let key = base_key(hash, echo.echo_id);
     key.into_iter().chain(attributes).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -209,34 +215,27 @@ mod tests {
         (Echo::create("ana".parse().unwrap(), key, content, Region::EuWest1), hash)
     }
 
+    fn place() -> Placement {
+        Placement { person: "ana#202611".into(), emotion: "happy#3".into(), recent: Some("2026-11".into()) }
+    }
+
     #[test]
     fn an_echo_reads_back() {
         let (echo, hash) = echo();
-        let item = of_echo(&echo, &hash, now());
-        assert_eq!(read(&item), Ok(Stored::Echo(Box::new(echo), Some(hash))));
-    }
-
-    #[test]
-    fn an_old_echo_is_not_in_the_recent_index() {
-        let (echo, hash) = echo();
-        assert!(of_echo(&echo, &hash, now()).contains_key(schema::RECENT));
-        assert!(!of_echo(&echo, &hash, now().plus_days(91)).contains_key(schema::RECENT));
-    }
-
-    #[test]
-    fn suffixes_of_keys_do_not_leave_the_store() {
-        let (echo, hash) = echo();
-        let mut item = of_echo(&echo, &hash, now());
-        item.insert(schema::USER_ID.into(), string("ana#202611"));
-        item.insert(schema::EMOTION.into(), string("happy#3"));
+        let item = of_echo(&echo, Some(&hash), &place());
+        assert_eq!(item[schema::USER_ID], string("ana#202611"));
+        assert_eq!(item[schema::EMOTION], string("happy#3"));
+        assert_eq!(item[schema::RECENT], string("2026-11"));
+        assert_eq!(item[schema::RANDOM], string("happy"));
         assert_eq!(read(&item), Ok(Stored::Echo(Box::new(echo), Some(hash))));
     }
 
     #[test]
     fn a_tombstone_is_in_no_index() {
         let (echo, _) = echo();
-        let item = of_tombstone(&echo, now());
-        for key in [schema::EMOTION, schema::ECHO_ID, schema::EMOTION_TIMESTAMP, schema::RECENT] {
+        let item = of_tombstone(&echo, "ana", now());
+        let keys = [schema::EMOTION, schema::ECHO_ID, schema::EMOTION_TIMESTAMP, schema::RECENT, schema::RANDOM];
+        for key in keys.into_iter().chain([schema::LOT]) {
             assert!(!item.contains_key(key), "{key}");
         }
         assert_eq!(read(&item), Ok(Stored::Tombstone { ttl: now().plus_days(7).epoch_seconds() }));
@@ -246,7 +245,7 @@ mod tests {
     fn a_damaged_item_names_its_attribute() {
         let (echo, hash) = echo();
         for name in [schema::USER_ID, schema::TIMESTAMP, schema::EMOTION, VERSION, ORIGIN, UPDATED_AT] {
-            let mut item = of_echo(&echo, &hash, now());
+            let mut item = of_echo(&echo, Some(&hash), &place());
             item.insert(name.into(), AttributeValue::Bool(true));
             assert_eq!(read(&item), Err(Corrupt(name)));
         }

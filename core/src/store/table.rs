@@ -10,6 +10,7 @@ pub use create::Billing;
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::schema;
 
+use super::meter::INDEXES;
 use super::{Store, StoreError};
 use spec::TableSpec;
 
@@ -32,7 +33,8 @@ impl Store {
             .get_item()
             .table_name(self.echoes())
             .key(schema::USER_ID, AttributeValue::S("me".to_owned()))
-            .key(schema::TIMESTAMP, AttributeValue::S("0".to_owned()));
+            .key(schema::TIMESTAMP, AttributeValue::S("0".to_owned()))
+            .return_consumed_capacity(INDEXES);
         self.call("GetItem", request.send()).await.map(|_| ())
     }
 }

@@ -9,6 +9,7 @@ use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
 use rand::RngExt as _;
 
 use super::item::{self, Item, Stored};
+use super::meter::INDEXES;
 use super::walk::{Page, Partition};
 use super::{Store, StoreError};
 
@@ -61,7 +62,9 @@ impl Store {
     async fn bodies(&self, user: &UserId, ids: &[EchoId]) -> Result<HashMap<EchoId, Echo>, StoreError> {
         let mut wanted: Vec<Item> = ids
             .iter()
-            .map(|&id| item::base_key(user, id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+            .map(|&id| {
+                item::base_key(user.as_str(), id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            })
             .collect();
         let mut bodies = HashMap::with_capacity(ids.len());
         for round in 0..MAX_BATCH_ROUNDS {
@@ -77,7 +80,8 @@ impl Store {
             let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
             let keys =
                 keys.map_err(|error| StoreError::Refused { operation: BATCH_GET, cause: error.to_string() })?;
-            let request = self.client.batch_get_item().request_items(self.echoes(), keys);
+            let request =
+                self.client.batch_get_item().request_items(self.echoes(), keys).return_consumed_capacity(INDEXES);
             let output = self.call(BATCH_GET, request.send()).await?;
             for item in output.responses.unwrap_or_default().into_values().flatten() {
                 if let Some(Stored::Echo(echo, _)) = item::readable(&item) {

@@ -5,6 +5,7 @@ use echoes_shared::keys;
 use echoes_shared::{Echo, EchoId, Timestamp};
 
 use super::item::{self, Item, Stored};
+use super::meter::INDEXES;
 use super::{Store, StoreError};
 
 /// Pages that one request reads at most. Where so many hold too few living echoes, the answer is short and its cursor
@@ -114,7 +115,8 @@ impl Store {
             .expression_attribute_values(":low", AttributeValue::S(format!("{prefix}{low}")))
             .expression_attribute_values(":high", AttributeValue::S(format!("{prefix}{high}")))
             .scan_index_forward(false)
-            .limit(i32::try_from(wanted + extra).unwrap_or(i32::MAX));
+            .limit(i32::try_from(wanted + extra).unwrap_or(i32::MAX))
+            .return_consumed_capacity(INDEXES);
         let output = self.call("Query", request.send()).await?;
         let more = output.last_evaluated_key.is_some();
         let mut items = output.items.unwrap_or_default();

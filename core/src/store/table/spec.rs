@@ -55,6 +55,11 @@ const ECHO_INDEXES: &[IndexSpec] = &[
         keys: Keys { hash: schema::RECENT, range: Some(schema::TIMESTAMP) },
         include: None,
     },
+    IndexSpec {
+        name: schema::RANDOM_INDEX,
+        keys: Keys { hash: schema::RANDOM, range: Some(schema::LOT) },
+        include: None,
+    },
 ];
 
 impl<'a> TableSpec<'a> {
@@ -91,7 +96,7 @@ mod tests {
 
     #[test]
     fn only_key_attributes_are_declared() {
-        let expected = ["echoId", "emotion", "emotionTimestamp", "recent", "timestamp", "userId"];
+        let expected = ["echoId", "emotion", "emotionTimestamp", "lot", "random", "recent", "timestamp", "userId"];
         assert_eq!(TableSpec::echoes("EchoesTable").key_attributes(), expected);
         assert_eq!(TableSpec::local("EchoesLocal").key_attributes(), ["pk", "sk"]);
     }

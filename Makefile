@@ -18,7 +18,7 @@ worker_sources := $(shell find edge shared -name build -prune -o -type f \( -nam
 .PHONY: help
 help: ## This list
 	@printf 'Echoes. Targets:\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nmake dev ARGS="--fresh --empty --full" passes arguments on; make test SECTIONS="native wasm black-box" chooses.\n'
 
 .PHONY: dev
@@ -34,6 +34,10 @@ worker: setup-dev edge/build/index.js ## Build the Worker alone, if its sources 
 .PHONY: test
 test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-box" for some of them)
 	@infra/setup/run-tests.sh $(SECTIONS)
+
+.PHONY: bench-store
+bench-store: setup-test ## What the store costs, beside the same work without it (ARGS=--large: with a million echoes)
+	@infra/setup/bench-store.sh $(ARGS)
 
 .PHONY: lint
 lint: setup-ci ## Formatting, clippy, docs, licences, boundaries; warnings are errors

@@ -1,7 +1,7 @@
-# A Python of the project's own with botocore, AWS's signer, against which the SigV4 code is tested.
+# A Python of the project's own: botocore, against whose signer the SigV4 code is tested, and boto3, which the store is raced against.
 # shellcheck shell=bash
 
-title() { echo "Python with botocore"; }
+title() { echo "Python with boto3"; }
 
 REQUIREMENTS=$SETUP/python/requirements.txt
 VENV=$CACHE/venv
@@ -14,6 +14,6 @@ install() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "$(title)" python3-venv
   logged venv python3 -m venv "$VENV"
   logged pip "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input -r "$REQUIREMENTS"
-  "$VENV/bin/python" -c 'import botocore.auth' || fail "botocore was installed but cannot be imported"
+  "$VENV/bin/python" -c "import boto3, botocore.auth" || fail "boto3 was installed but cannot be imported"
   stamp python "$(digest "$REQUIREMENTS")"
 }

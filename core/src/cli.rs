@@ -1,17 +1,18 @@
-//! The command line: which role a process plays.
+//! The command line: which role a process plays. Each subcommand's arguments and words stand in a file of its own.
+
+mod table;
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use crate::app;
 use crate::config::{Environment, ServeConfig, StoreConfig};
 use crate::metrics::Metrics;
 use crate::store::Store;
-use crate::store::table::Billing;
 
 /// The regional core of Echoes.
 ///
@@ -34,47 +35,7 @@ enum Command {
     /// Create, describe or check this region's tables.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
-    Table(TableArgs),
-}
-
-#[derive(Debug, Args)]
-struct TableArgs {
-    #[command(subcommand)]
-    command: TableCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum TableCommand {
-    /// Create the tables that are missing, with their indexes, streams and time to live, and wait until they are active.
-    Create {
-        /// How reads and writes are paid for.
-        #[arg(long, value_enum, default_value_t = BillingMode::OnDemand)]
-        billing: BillingMode,
-        /// Read units a second, for each table and each index; with `--billing provisioned` only.
-        #[arg(long, value_name = "N", required_if_eq("billing", "provisioned"), value_parser = clap::value_parser!(i64).range(1..))]
-        read: Option<i64>,
-        /// Write units a second, for each table and each index; with `--billing provisioned` only.
-        #[arg(long, value_name = "N", required_if_eq("billing", "provisioned"), value_parser = clap::value_parser!(i64).range(1..))]
-        write: Option<i64>,
-    },
-    /// Show the tables as DynamoDB sees them.
-    Describe {
-        /// One JSON object instead of text.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Compare the tables with the design; exit 1 and name each difference if there is one.
-    Check {
-        /// One JSON object instead of text.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum BillingMode {
-    OnDemand,
-    Provisioned,
+    Table(table::TableArgs),
 }
 
 /// Why a command did not do its work: the message for stderr and the exit status.
@@ -125,7 +86,7 @@ impl Cli {
     async fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Serve => serve().await,
-            Command::Table(args) => table(args.command).await,
+            Command::Table(args) => args.run().await,
         }
     }
 }
@@ -136,41 +97,8 @@ async fn serve() -> Result<(), Failure> {
     app::serve(config).await.map_err(Failure::failed)
 }
 
-#[expect(clippy::print_stdout, reason = "what these commands are for")]
-async fn table(command: TableCommand) -> Result<(), Failure> {
+/// The store that the environment names.
+async fn store() -> Result<Store, Failure> {
     let config = StoreConfig::read(&Environment::process()).map_err(Failure::usage)?;
-    let store = Store::connect(config, Metrics::new().map_err(Failure::failed)?).await;
-    match command {
-        TableCommand::Create { billing, read, write } => {
-            let billing = match (billing, read, write) {
-                (BillingMode::OnDemand, None, None) => Billing::OnDemand,
-                (BillingMode::Provisioned, Some(read_units), Some(write_units)) => {
-                    Billing::Provisioned { read_units, write_units }
-                }
-                _ => return Err(Failure::usage("--read and --write go with --billing provisioned")),
-            };
-            store.create_tables(billing, |line| println!("{line}")).await.map_err(Failure::failed)
-        }
-        TableCommand::Describe { json } => {
-            let tables = store.describe_tables().await.map_err(Failure::failed)?;
-            if json {
-                println!("{}", serde_json::json!({ "tables": tables }));
-            } else {
-                tables.iter().for_each(|table| println!("{table}"));
-            }
-            Ok(())
-        }
-        TableCommand::Check { json } => {
-            let differences = store.check_tables().await.map_err(Failure::failed)?;
-            if json {
-                println!("{}", serde_json::json!({ "differences": differences }));
-            } else {
-                differences.iter().for_each(|difference| println!("{difference}"));
-            }
-            match differences.len() {
-                0 => Ok(()),
-                count => Err(Failure::failed(format!("{count} differences from the design"))),
-            }
-        }
-    }
+    Ok(Store::connect(config, Metrics::new().map_err(Failure::failed)?).await)
 }

@@ -37,7 +37,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<DeleteOutcome, StoreError> {
         for _ in 0..MAX_ROUNDS {
-            match self.stored(user, id).await? {
+            match self.stored(user, id, now).await? {
                 Some(Found { stored: Stored::Tombstone { ttl }, .. }) => {
                     let counts = now.epoch_seconds() < ttl;
                     return Ok(if counts { DeleteOutcome::Gone } else { DeleteOutcome::Unknown });

@@ -30,9 +30,14 @@ impl Store {
     }
 
     /// What lies under the keys of `user` and `id`; strongly consistent.
-    pub(super) async fn stored(&self, user: &UserId, id: EchoId) -> Result<Option<Found>, StoreError> {
+    pub(super) async fn stored(
+        &self,
+        user: &UserId,
+        id: EchoId,
+        now: Timestamp,
+    ) -> Result<Option<Found>, StoreError> {
         let mut found = None;
-        for hash in self.hash_keys(user, id).await? {
+        for hash in self.hash_keys(user, id, now).await? {
             match self.stored_under(&hash, id).await? {
                 Some(Stored::Tombstone { ttl }) => {
                     // A tombstone under any of its keys means that the echo is gone, unless a living copy says where to bury.

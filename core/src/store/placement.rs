@@ -27,7 +27,12 @@ impl Store {
     }
 
     /// The base hash keys under which an echo of `user` may lie, the likeliest first.
-    pub(super) async fn hash_keys(&self, user: &UserId, _id: EchoId) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn hash_keys(
+        &self,
+        user: &UserId,
+        _id: EchoId,
+        _now: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
         Ok(vec![user.to_string()])
     }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod metrics;
+pub mod pace;
 pub mod service;
 pub mod store;
 pub mod units;

@@ -8,8 +8,11 @@ use sha2::{Digest, Sha256};
 use crate::emotion::Emotion;
 use crate::hex;
 use crate::id::{EchoId, IdempotencyKey, UserId};
+use crate::policy::MAX_DAYS_TO_LIVE;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
+
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// A place on Earth in degrees. Both numbers are finite and in range.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -152,6 +155,30 @@ impl Echo {
         }
     }
 
+    /// What was posted to create it: its content until the first edit, with whole days to live; `None` where that can no
+    /// longer be told.
+    pub fn posted(&self) -> Option<NewEcho> {
+        let days_to_live = match self.ttl {
+            None => None,
+            Some(ttl) => {
+                let lives_seconds = ttl.checked_sub(self.timestamp.epoch_seconds())?;
+                let days = u16::try_from(lives_seconds / SECONDS_PER_DAY).ok()?;
+                let whole = lives_seconds.is_multiple_of(SECONDS_PER_DAY) && (1..=MAX_DAYS_TO_LIVE).contains(&days);
+                Some(whole.then_some(days)?)
+            }
+        };
+        (self.version == 1).then(|| NewEcho {
+            emotion: self.emotion,
+            s3_url: self.s3_url.clone(),
+            location: self.location,
+            tags: self.tags.clone(),
+            transcript: self.transcript.clone(),
+            detected_mood: self.detected_mood.clone(),
+            metadata: self.metadata.clone(),
+            days_to_live,
+        })
+    }
+
     /// Whether the echo is still visible: from the second of its `ttl` on it is not, swept or not.
     pub fn lives_at(&self, now: Timestamp) -> bool {
         self.ttl.is_none_or(|ttl| now.epoch_seconds() < ttl)
@@ -206,6 +233,17 @@ mod tests {
         let ttl = echo.ttl.unwrap();
         assert!(echo.lives_at(Timestamp::from_millis(ttl * 1_000 - 1)));
         assert!(!echo.lives_at(Timestamp::from_millis(ttl * 1_000)));
+    }
+
+    #[test]
+    fn what_was_posted_can_be_told_until_the_first_edit() {
+        let echo = created();
+        assert_eq!(echo.posted(), Some(content()));
+        assert_eq!(Echo { ttl: None, ..echo.clone() }.posted().unwrap().days_to_live, None);
+        assert_eq!(Echo { version: 2, ..echo.clone() }.posted(), None);
+        for ttl in [0, 1, echo.timestamp.epoch_seconds(), echo.ttl.unwrap() + 1, u64::MAX] {
+            assert_eq!(Echo { ttl: Some(ttl), ..echo.clone() }.posted(), None, "{ttl}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads request bodies field by field, so that one answer names everything that is wrong.
 
+mod stored;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -12,6 +14,8 @@ use crate::policy::{
     MAX_MOOD_CHARS, MAX_S3_URL_BYTES, MAX_TAG_CHARS, MAX_TAGS, MAX_TRANSCRIPT_CHARS,
 };
 use crate::problem::{FieldError, Problem, Slug};
+
+pub use stored::{line_too_long, stored_echo};
 
 /// The media type of every request body.
 pub const JSON: &str = "application/json";

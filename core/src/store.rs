@@ -1,5 +1,6 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
+mod bodies;
 mod client;
 mod create;
 mod delete;
@@ -7,6 +8,7 @@ mod echo;
 mod error;
 mod feed;
 mod item;
+mod merge;
 mod meter;
 mod placement;
 pub mod table;

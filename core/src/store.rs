@@ -10,7 +10,10 @@ mod feed;
 mod item;
 mod merge;
 mod meter;
+mod ops;
+mod people;
 mod placement;
+mod profile;
 pub mod table;
 mod timeline;
 mod walk;
@@ -21,6 +24,7 @@ use aws_sdk_dynamodb::Client;
 
 use crate::config::StoreConfig;
 use crate::metrics::Metrics;
+use people::People;
 
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
@@ -33,6 +37,7 @@ pub struct Store {
     client: Client,
     config: Arc<StoreConfig>,
     metrics: Metrics,
+    people: Arc<People>,
 }
 
 impl Store {
@@ -43,10 +48,14 @@ impl Store {
 
     /// A store over the tables of `config` through a client of the caller's making.
     pub fn over(client: Client, config: StoreConfig, metrics: Metrics) -> Self {
-        Self { client, config: Arc::new(config), metrics }
+        Self { client, config: Arc::new(config), metrics, people: Arc::default() }
     }
 
     fn echoes(&self) -> &str {
         self.config.echoes.as_str()
+    }
+
+    fn ops(&self) -> &str {
+        self.config.ops.as_str()
     }
 }

@@ -295,4 +295,4 @@ impl<T: Entry> Merge<T> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -20,9 +20,11 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let hash = (schema::USER_ID, user.as_str().to_owned());
-        let source = Source::whole(None, hash, schema::TIMESTAMP);
-        self.newest(&[source], limit, after, now).await
+        let known = self.person(user, now).await?;
+        let source =
+            |(hash, extent)| Source { extent, ..Source::whole(None, (schema::USER_ID, hash), schema::TIMESTAMP) };
+        let sources: Vec<_> = known.profile.parts(user, now).into_iter().map(source).collect();
+        self.newest(&sources, limit, after, now).await
     }
 
     /// The living echoes of `user` and `emotion`, newest first: keys from `userId-emotion-index`, which projects few
@@ -35,12 +37,14 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let hash = (schema::USER_ID, user.as_str().to_owned());
-        let source = Source {
+        let known = self.person(user, now).await?;
+        let index = Some(schema::USER_EMOTION_INDEX);
+        let source = |(hash, extent)| Source {
             prefix: keys::emotion_prefix(emotion),
-            ..Source::whole(Some(schema::USER_EMOTION_INDEX), hash, schema::EMOTION_TIMESTAMP)
+            extent,
+            ..Source::whole(index, (schema::USER_ID, hash), schema::EMOTION_TIMESTAMP)
         };
-        let sources = [source];
+        let sources: Vec<_> = known.profile.parts(user, now).into_iter().map(source).collect();
         let mut merge = Merge::new(sources.iter().map(|source| source.extent), limit, after);
         let mut echoes = Vec::with_capacity(limit);
         for _ in 0..MAX_FILLS {

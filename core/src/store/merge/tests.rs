@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::*;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Seen {
-    lives: bool,
+pub(in crate::store) struct Seen {
+    pub lives: bool,
 }
 
 impl Entry for Seen {
@@ -32,9 +32,9 @@ fn echo(millis: u64, seed: u8) -> EchoId {
 
 /// A partition in memory.
 #[derive(Debug, Clone)]
-struct Partition {
-    extent: Extent,
-    entries: BTreeMap<EchoId, Seen>,
+pub(in crate::store) struct Partition {
+    pub extent: Extent,
+    pub entries: BTreeMap<EchoId, Seen>,
 }
 
 impl Partition {
@@ -56,14 +56,14 @@ impl Partition {
 }
 
 #[derive(Debug, Default)]
-struct Cost {
-    reads: usize,
-    rounds: usize,
-    entries: usize,
+pub(in crate::store) struct Cost {
+    pub reads: usize,
+    pub rounds: usize,
+    pub entries: usize,
 }
 
 /// One page, as `walk` reads it.
-fn page(
+pub(in crate::store) fn page(
     partitions: &mut [Partition],
     limit: usize,
     after: Option<EchoId>,

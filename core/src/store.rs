@@ -1,5 +1,6 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
+mod bodies;
 mod client;
 mod create;
 mod delete;
@@ -7,8 +8,12 @@ mod echo;
 mod error;
 mod feed;
 mod item;
+mod merge;
 mod meter;
+mod ops;
+mod people;
 mod placement;
+mod profile;
 pub mod table;
 mod timeline;
 mod walk;
@@ -19,6 +24,7 @@ use aws_sdk_dynamodb::Client;
 
 use crate::config::StoreConfig;
 use crate::metrics::Metrics;
+use people::People;
 
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
@@ -31,6 +37,7 @@ pub struct Store {
     client: Client,
     config: Arc<StoreConfig>,
     metrics: Metrics,
+    people: Arc<People>,
 }
 
 impl Store {
@@ -41,10 +48,14 @@ impl Store {
 
     /// A store over the tables of `config` through a client of the caller's making.
     pub fn over(client: Client, config: StoreConfig, metrics: Metrics) -> Self {
-        Self { client, config: Arc::new(config), metrics }
+        Self { client, config: Arc::new(config), metrics, people: Arc::default() }
     }
 
     fn echoes(&self) -> &str {
         self.config.echoes.as_str()
+    }
+
+    fn ops(&self) -> &str {
+        self.config.ops.as_str()
     }
 }

@@ -162,6 +162,32 @@ impl Month {
         }
     }
 
+    /// The month after.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        if self.month == 12 {
+            Self { year: self.year + 1, month: 1 }
+        } else {
+            Self { year: self.year, month: self.month + 1 }
+        }
+    }
+
+    /// Its first millisecond.
+    pub fn start(self) -> Timestamp {
+        let first = NaiveDate::from_ymd_opt(self.year, self.month, 1).unwrap_or_default();
+        let midnight = first.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
+        Timestamp::from_millis(u64::try_from(midnight).unwrap_or_default())
+    }
+
+    /// Reads the form of [`Month::compact`].
+    pub fn parse_compact(text: &str) -> Option<Self> {
+        let digits = text.len() == 6 && text.bytes().all(|b| b.is_ascii_digit());
+        let (year, month) = text.split_at_checked(4).filter(|_| digits)?;
+        let (year, month) = (year.parse().ok()?, month.parse().ok()?);
+        (1970..=9999).contains(&year).then_some(())?;
+        (1..=12).contains(&month).then_some(Self { year, month })
+    }
+
     /// `2026-11`, the hash key of `recent-index`.
     pub fn dashed(self) -> String {
         self.text("-")
@@ -227,5 +253,17 @@ mod tests {
         let january: Timestamp = "2026-01-31T00:00:00.000Z".parse().unwrap();
         assert_eq!(january.month().dashed(), "2026-01");
         assert_eq!(january.month().previous().compact(), "202512");
+        assert_eq!(january.month().previous().next(), january.month());
+        assert_eq!(january.month().start().to_string(), "2026-01-01T00:00:00.000Z");
+        assert_eq!(january.month().next().start().to_string(), "2026-02-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_compact_month_reads_back() {
+        let month = SAMPLE.parse::<Timestamp>().unwrap().month();
+        assert_eq!(Month::parse_compact(&month.compact()), Some(month));
+        for text in ["", "202600", "202613", "2026-1", "+20261", "20261", "2026111", "20261é"] {
+            assert_eq!(Month::parse_compact(text), None, "{text}");
+        }
     }
 }

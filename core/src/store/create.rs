@@ -55,7 +55,10 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(INDEXES);
         match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(CreateOutcome::Created),
+            Ok(_) => {
+                self.note_created(&new.echo.user_id, new.echo.echo_id, now);
+                Ok(CreateOutcome::Created)
+            }
             Err(error) => match taken_by(&error) {
                 Some(old) => new.compare(item::read(old).map_err(damaged)?),
                 None => Err(StoreError::from_sdk(OPERATION, &error)),

@@ -159,6 +159,17 @@ pub(super) fn id(item: &Item) -> Result<EchoId, Corrupt> {
     keys::echo_of_sort_key(text(item, schema::TIMESTAMP)?).ok_or(Corrupt(schema::TIMESTAMP))
 }
 
+/// The hash key under which an item lies in the table.
+pub(super) fn hash(item: &Item) -> Result<&str, Corrupt> {
+    text(item, schema::USER_ID)
+}
+
+/// Whether an item of an index that projects little may be shown: what [`Echo::lives_at`] says of a whole one.
+pub(super) fn is_unexpired(item: &Item, now: Timestamp) -> bool {
+    let ttl = item.get(schema::TTL).map(|value| parse_number::<u64>(value, schema::TTL));
+    ttl.is_none_or(|ttl| ttl.is_ok_and(|ttl| now.epoch_seconds() < ttl))
+}
+
 fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Corrupt> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(Corrupt(name))
 }

@@ -20,7 +20,7 @@ impl Store {
     /// Where a new echo goes.
     pub(super) async fn placement(&self, echo: &Echo, now: Timestamp) -> Result<Placement, StoreError> {
         Ok(Placement {
-            person: echo.user_id.to_string(),
+            person: self.home_of(&echo.user_id, echo.echo_id, now).await?,
             emotion: echo.emotion.to_string(),
             recent: keys::recent_key(echo.timestamp, now),
         })
@@ -30,9 +30,9 @@ impl Store {
     pub(super) async fn hash_keys(
         &self,
         user: &UserId,
-        _id: EchoId,
-        _now: Timestamp,
+        id: EchoId,
+        now: Timestamp,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(vec![user.to_string()])
+        Ok(self.person(user, now).await?.profile.hash_keys(user, id))
     }
 }

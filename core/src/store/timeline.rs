@@ -1,22 +1,15 @@
 //! One person's echoes, all of them or one emotion's.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use echoes_shared::keys::{self, schema};
-use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
-use rand::RngExt as _;
+use echoes_shared::{EchoId, Emotion, Timestamp, UserId};
 
-use super::item::{self, Item, Stored};
-use super::meter::INDEXES;
-use super::walk::{Page, Partition};
+use super::item::{self, Item};
+use super::merge::{Entry, Merge};
+use super::walk::{Page, Source};
 use super::{Store, StoreError};
 
-/// Times that the rest of a BatchGetItem is asked for again.
-const MAX_BATCH_ROUNDS: usize = 4;
-/// Doubled before each time, and the pause is a random part of it.
-const BATCH_BACKOFF_MILLIS: u64 = 12;
+/// Times that a page is filled up where the index still lists echoes that are gone.
+const MAX_FILLS: usize = 8;
 
 impl Store {
     /// The living echoes of `user`, newest first.
@@ -27,9 +20,11 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let hash = (schema::USER_ID, user.as_str().to_owned());
-        let partition = Partition::whole(None, hash, schema::TIMESTAMP);
-        self.newest(&partition, limit, after, now).await
+        let known = self.person(user, now).await?;
+        let source =
+            |(hash, extent)| Source { extent, ..Source::whole(None, (schema::USER_ID, hash), schema::TIMESTAMP) };
+        let sources: Vec<_> = known.profile.parts(user, now).into_iter().map(source).collect();
+        self.newest(&sources, limit, after, now).await
     }
 
     /// The living echoes of `user` and `emotion`, newest first: keys from `userId-emotion-index`, which projects few
@@ -42,57 +37,55 @@ impl Store {
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let hash = (schema::USER_ID, user.as_str().to_owned());
-        let partition = Partition {
+        let known = self.person(user, now).await?;
+        let index = Some(schema::USER_EMOTION_INDEX);
+        let source = |(hash, extent)| Source {
             prefix: keys::emotion_prefix(emotion),
-            ..Partition::whole(Some(schema::USER_EMOTION_INDEX), hash, schema::EMOTION_TIMESTAMP)
+            extent,
+            ..Source::whole(index, (schema::USER_ID, hash), schema::EMOTION_TIMESTAMP)
         };
-        // One more than is wanted tells whether there is a next page.
-        let (items, more) = self.read_page(&partition, limit + 1, after).await?;
-        let mut ids: Vec<EchoId> = items.iter().filter_map(|item| item::id(item).ok()).collect();
-        let more = more || ids.len() > limit;
-        ids.truncate(limit);
-        let next = ids.last().copied().filter(|_| more);
-        let mut bodies = self.bodies(user, &ids).await?;
-        let living = |id: &EchoId| bodies.remove(id).filter(|echo| echo.lives_at(now) && echo.emotion == emotion);
-        Ok(Page { echoes: ids.iter().filter_map(living).collect(), next })
-    }
-
-    /// The echoes of `user` with these ids, at most a hundred; those that are gone are missing.
-    async fn bodies(&self, user: &UserId, ids: &[EchoId]) -> Result<HashMap<EchoId, Echo>, StoreError> {
-        let mut wanted: Vec<Item> = ids
-            .iter()
-            .map(|&id| {
-                item::base_key(user.as_str(), id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-            })
-            .collect();
-        let mut bodies = HashMap::with_capacity(ids.len());
-        for round in 0..MAX_BATCH_ROUNDS {
-            if wanted.is_empty() {
-                return Ok(bodies);
+        let sources: Vec<_> = known.profile.parts(user, now).into_iter().map(source).collect();
+        let mut merge = Merge::new(sources.iter().map(|source| source.extent), limit, after);
+        let mut echoes = Vec::with_capacity(limit);
+        for _ in 0..MAX_FILLS {
+            self.walk(&sources, &mut merge, |item| Listed::of(&item, now)).await?;
+            let wanted: Vec<_> = merge.taken().drain(..).map(|(id, listed)| (id, listed.hashes)).collect();
+            let mut bodies = self.bodies(&wanted, now).await?;
+            echoes.extend(wanted.iter().filter_map(|(id, _)| bodies.remove(id)));
+            // A body may be gone that the index still lists: then the page is filled up.
+            merge.want(limit - echoes.len());
+            if echoes.len() == limit || !merge.can_go_on() {
+                break;
             }
-            if round > 0 {
-                // Full jitter: the callers of a throttled partition must not come back together.
-                let longest_millis = BATCH_BACKOFF_MILLIS << round;
-                let pause_millis = rand::rng().random_range(..longest_millis);
-                tokio::time::sleep(Duration::from_millis(pause_millis)).await;
-            }
-            let keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true).build();
-            let keys =
-                keys.map_err(|error| StoreError::Refused { operation: BATCH_GET, cause: error.to_string() })?;
-            let request =
-                self.client.batch_get_item().request_items(self.echoes(), keys).return_consumed_capacity(INDEXES);
-            let output = self.call(BATCH_GET, request.send()).await?;
-            for item in output.responses.unwrap_or_default().into_values().flatten() {
-                if let Some(Stored::Echo(echo, _)) = item::readable(&item) {
-                    bodies.insert(echo.echo_id, *echo);
-                }
-            }
-            let rest = output.unprocessed_keys.unwrap_or_default();
-            wanted = rest.into_values().flat_map(|keys| keys.keys).collect();
         }
-        if wanted.is_empty() { Ok(bodies) } else { Err(StoreError::Throttled { operation: BATCH_GET }) }
+        Ok(Page { echoes, next: merge.next() })
     }
 }
 
-const BATCH_GET: &str = "BatchGetItem";
+/// What `userId-emotion-index` tells of an echo.
+#[derive(Debug)]
+struct Listed {
+    /// The hash keys under which it lies: more than one where regions did not agree yet.
+    hashes: Vec<String>,
+    lives: bool,
+}
+
+impl Listed {
+    fn of(item: &Item, now: Timestamp) -> Self {
+        let hashes = item::hash(item).map(str::to_owned).into_iter().collect();
+        Self { hashes, lives: item::is_unexpired(item, now) }
+    }
+}
+
+impl Entry for Listed {
+    fn lives(&self) -> bool {
+        self.lives && !self.hashes.is_empty()
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        let others = other.hashes.into_iter().filter(|hash| !self.hashes.contains(hash));
+        self.hashes.extend(others.collect::<Vec<_>>());
+        self.lives |= other.lives;
+        self
+    }
+}

@@ -1,24 +1,17 @@
-//! Walks one partition, newest first, past tombstones and expired echoes.
+//! Reads several partitions as one list, newest first, past tombstones and expired echoes. What to read is decided in
+//! `merge`; this is the reading.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use echoes_shared::keys;
 use echoes_shared::{Echo, EchoId, Timestamp};
+use futures_util::future::try_join_all;
 
 use super::item::{self, Item, Stored};
+use super::merge::{Ceiling, Entry, Extent, Merge};
 use super::meter::INDEXES;
 use super::{Store, StoreError};
 
-/// Pages that one request reads at most. Where so many hold too few living echoes, the answer is short and its cursor
-/// goes on behind them, so that a graveyard cannot hold a request for ever.
-const MAX_PAGES: usize = 10;
-
-/// Items of a page after a first one that held too few living echoes.
-const THICK_PAGE: usize = 100;
-
-/// A range key above all of ours, which begin with a digit of the year.
-const AFTER_ALL: &str = ":";
 /// A range key below all of ours.
-const BEFORE_ALL: &str = "0";
+const BELOW_ALL: &str = "0";
 
 /// Some echoes, newest first, and where to go on.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,7 +24,7 @@ pub struct Page {
 
 /// One partition of the table or of an index, and the part of it to read.
 #[derive(Debug, Clone)]
-pub(super) struct Partition {
+pub(super) struct Source {
     /// The index, or `None` for the table itself.
     pub index: Option<&'static str>,
     /// The hash key's name and value.
@@ -40,69 +33,65 @@ pub(super) struct Partition {
     pub range: &'static str,
     /// What precedes the time in the range key, such as `happy#`.
     pub prefix: String,
-    /// Nothing older is read.
-    pub oldest: Option<Timestamp>,
+    /// The part.
+    pub extent: Extent,
 }
 
-impl Partition {
+impl Source {
     /// All of a partition.
     pub(super) fn whole(index: Option<&'static str>, hash: (&'static str, String), range: &'static str) -> Self {
-        Self { index, hash, range, prefix: String::new(), oldest: None }
+        Self { index, hash, range, prefix: String::new(), extent: Extent::ALL }
     }
 }
 
 impl Store {
-    /// Reads up to `limit` living echoes after (that is: older than) `after`.
+    /// Up to `limit` living echoes after (that is: older than) `after`.
     pub(super) async fn newest(
         &self,
-        partition: &Partition,
+        sources: &[Source],
         limit: usize,
         after: Option<EchoId>,
         now: Timestamp,
     ) -> Result<Page, StoreError> {
-        let mut page = Page::default();
-        let mut last_seen = after;
-        for round in 0..MAX_PAGES {
-            // One more than is wanted tells whether there is a next page. Where that was not enough, the dead lie thick.
-            let missing = limit + 1 - page.echoes.len();
-            let wanted = if round == 0 { missing } else { missing.max(THICK_PAGE) };
-            let (items, more) = self.read_page(partition, wanted, last_seen).await?;
-            for item in &items {
-                match item::readable(item) {
-                    Some(Stored::Echo(echo, _)) if echo.lives_at(now) => page.echoes.push(*echo),
-                    _ => {}
-                }
-            }
-            if page.echoes.len() > limit {
-                page.echoes.truncate(limit);
-                page.next = page.echoes.last().map(|echo| echo.echo_id);
-                return Ok(page);
-            }
-            last_seen = items.last().and_then(|item| item::id(item).ok());
-            if !more || last_seen.is_none() {
-                return Ok(page);
-            }
-        }
-        page.next = last_seen;
-        Ok(page)
+        let mut merge = Merge::new(sources.iter().map(|source| source.extent), limit, after);
+        self.walk(sources, &mut merge, |item| Found::of(item, now)).await?;
+        let next = merge.next();
+        let echoes = merge.taken().drain(..).filter_map(|(_, found)| found.echo()).collect();
+        Ok(Page { echoes, next })
     }
 
-    /// One call: the items after `after`, and whether there are more.
-    pub(super) async fn read_page(
+    /// Walks on until the page is full or the list ends. All calls run in the caller's task, whose units they are.
+    pub(super) async fn walk<T: Entry>(
         &self,
-        partition: &Partition,
-        wanted: usize,
-        after: Option<EchoId>,
-    ) -> Result<(Vec<Item>, bool), StoreError> {
-        let Partition { index, hash: (hash_name, hash), range, prefix, oldest } = partition;
-        let low = oldest.map_or(BEFORE_ALL.to_owned(), |oldest| oldest.to_string());
-        let high = after.map_or(AFTER_ALL.to_owned(), keys::sort_key);
-        // A cursor may have grown older than the oldest time shown; DynamoDB refuses such a range.
+        sources: &[Source],
+        merge: &mut Merge<T>,
+        entry: impl Fn(Item) -> T,
+    ) -> Result<(), StoreError> {
+        loop {
+            let reads = merge.advance();
+            if reads.is_empty() {
+                return Ok(());
+            }
+            let answers = reads.iter().filter_map(|read| {
+                let source = sources.get(read.source)?;
+                Some(self.read(source, read.ceiling, read.entries))
+            });
+            for (read, (items, more)) in reads.iter().zip(try_join_all(answers).await?) {
+                let id = |item: Item| item::id(&item).ok().map(|id| (id, entry(item)));
+                merge.filled(read.source, items.into_iter().filter_map(id).collect(), more);
+            }
+        }
+    }
+
+    /// One call: the newest items below a ceiling, and whether there are more.
+    async fn read(&self, source: &Source, ceiling: Ceiling, entries: usize) -> Result<(Vec<Item>, bool), StoreError> {
+        let Source { index, hash: (hash_name, hash), range, prefix, extent } = source;
+        let low = extent.floor.map_or(BELOW_ALL.to_owned(), |floor| floor.to_string());
+        let high = ceiling.key();
+        // DynamoDB refuses an empty range.
         if high < low {
             return Ok((Vec::new(), false));
         }
-        // BETWEEN includes the last echo shown, which is read once more and dropped below.
-        let extra = usize::from(after.is_some());
         let request = self
             .client
             .query()
@@ -115,14 +104,52 @@ impl Store {
             .expression_attribute_values(":low", AttributeValue::S(format!("{prefix}{low}")))
             .expression_attribute_values(":high", AttributeValue::S(format!("{prefix}{high}")))
             .scan_index_forward(false)
-            .limit(i32::try_from(wanted + extra).unwrap_or(i32::MAX))
+            .limit(i32::try_from(entries).unwrap_or(i32::MAX))
             .return_consumed_capacity(INDEXES);
         let output = self.call("Query", request.send()).await?;
         let more = output.last_evaluated_key.is_some();
-        let mut items = output.items.unwrap_or_default();
-        if after.is_some() {
-            items.retain(|item| item::id(item).ok() != after);
+        Ok((output.items.unwrap_or_default(), more))
+    }
+}
+
+/// What a list's item holds.
+#[derive(Debug)]
+enum Found {
+    Living(Box<Echo>),
+    /// An expired echo, or a damaged one.
+    Expired,
+    Tombstone,
+}
+
+impl Found {
+    fn of(item: Item, now: Timestamp) -> Self {
+        match item::readable(&item) {
+            Some(Stored::Echo(echo, _)) if echo.lives_at(now) => Self::Living(echo),
+            Some(Stored::Tombstone { .. }) => Self::Tombstone,
+            _ => Self::Expired,
         }
-        Ok((items, more))
+    }
+
+    fn echo(self) -> Option<Echo> {
+        match self {
+            Self::Living(echo) => Some(*echo),
+            Self::Expired | Self::Tombstone => None,
+        }
+    }
+}
+
+impl Entry for Found {
+    fn lives(&self) -> bool {
+        matches!(self, Self::Living(_))
+    }
+
+    /// Ids are never used again, so a tombstone is right whatever else is found; of two copies the later edit is shown.
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Tombstone, _) | (_, Self::Tombstone) => Self::Tombstone,
+            (Self::Living(one), Self::Living(two)) if one.version < two.version => Self::Living(two),
+            (Self::Living(one), _) | (Self::Expired, Self::Living(one)) => Self::Living(one),
+            (Self::Expired, Self::Expired) => Self::Expired,
+        }
     }
 }

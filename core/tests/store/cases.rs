@@ -14,6 +14,7 @@ macro_rules! run {
         )*
     };
 }
+pub(crate) use run;
 
 pub async fn all(engine: &Engine) {
     run! { engine,
@@ -36,11 +37,11 @@ fn now() -> Timestamp {
     "2026-11-22T22:59:53.372Z".parse().unwrap()
 }
 
-fn user(name: &str) -> UserId {
+pub fn user(name: &str) -> UserId {
     name.parse().unwrap()
 }
 
-fn content(emotion: Emotion) -> NewEcho {
+pub fn content(emotion: Emotion) -> NewEcho {
     NewEcho {
         emotion,
         s3_url: None,
@@ -53,11 +54,11 @@ fn content(emotion: Emotion) -> NewEcho {
     }
 }
 
-fn item(name: &str, at: Timestamp, seed: u8, content: NewEcho) -> NewItem {
+pub fn item(name: &str, at: Timestamp, seed: u8, content: NewEcho) -> NewItem {
     NewItem::new(user(name), IdempotencyKey::mint(at, &[seed; 10]), content, Region::EuWest1)
 }
 
-async fn create(store: &Store, name: &str, at: Timestamp, content: NewEcho) -> Echo {
+pub async fn create(store: &Store, name: &str, at: Timestamp, content: NewEcho) -> Echo {
     let new = item(name, at, 1, content);
     assert_eq!(store.create(&new, at).await.unwrap(), CreateOutcome::Created);
     new.echo
@@ -168,7 +169,7 @@ async fn pages_hold_every_echo_once_in_order(engine: &Engine) {
 }
 
 /// Follows a list to its end; every page but the last is followed by another that is not empty.
-async fn walk(found: &mut Vec<EchoId>, read: impl AsyncFn(Option<EchoId>) -> Page) {
+pub async fn walk(found: &mut Vec<EchoId>, read: impl AsyncFn(Option<EchoId>) -> Page) {
     let mut after = None;
     loop {
         let page = read(after).await;

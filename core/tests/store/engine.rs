@@ -65,7 +65,8 @@ impl Engine {
         panic!("{} did not answer within 30 s", self.endpoint);
     }
 
-    fn client(&self) -> Client {
+    /// A client of the engine itself.
+    pub fn client(&self) -> Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -78,10 +79,15 @@ impl Engine {
 
     /// A store of `region` over tables whose names begin with `prefix`, not yet created.
     pub fn tables(&self, prefix: &str, region: &str) -> Store {
+        self.tables_apart(prefix, prefix, region)
+    }
+
+    /// The same with the settings, markers and counts of other tables: as if those had not been replicated yet.
+    pub fn tables_apart(&self, prefix: &str, ops: &str, region: &str) -> Store {
         let look_up = |name: &str| match name {
             "ECHOES_REGION" => Some(region.to_owned()),
             "ECHOES_TABLE" => Some(format!("{prefix}-echoes")),
-            "ECHOES_OPS_TABLE" => Some(format!("{prefix}-ops")),
+            "ECHOES_OPS_TABLE" => Some(format!("{ops}-ops")),
             "ECHOES_LOCAL_TABLE" => Some(format!("{prefix}-local")),
             _ => None,
         };

@@ -8,6 +8,7 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod buckets;
 mod cases;
 mod engine;
 
@@ -15,10 +16,14 @@ use engine::Engine;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynoxide() {
-    cases::all(&Engine::dynoxide().await).await;
+    let engine = Engine::dynoxide().await;
+    cases::all(&engine).await;
+    buckets::all(&engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynamodb_local() {
-    cases::all(&Engine::dynamodb_local().await).await;
+    let engine = Engine::dynamodb_local().await;
+    cases::all(&engine).await;
+    buckets::all(&engine).await;
 }

@@ -1,0 +1,67 @@
+//! Small items of `EchoesOps`: markers, counts and settings, read a partition at a time.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use echoes_shared::keys::schema;
+
+use super::item::{self, Item};
+use super::meter::INDEXES;
+use super::{Store, StoreError};
+
+/// The key of an item of `EchoesOps` or `EchoesLocal`.
+pub(super) fn key(partition: &str, sort: &str) -> Item {
+    let pairs = [(schema::PARTITION_KEY, partition), (schema::SORT_KEY, sort)];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), item::string(value))).collect()
+}
+
+/// The sort key of such an item; empty where there is none, which cannot be.
+pub(super) fn sort_key(item: &Item) -> &str {
+    text(item, schema::SORT_KEY).unwrap_or_default()
+}
+
+/// A text of such an item.
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+/// A number of such an item.
+pub(super) fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+impl Store {
+    /// The items of one partition of `EchoesOps`. One call: those who use it write some dozens of small items, and a call
+    /// returns 1 MB.
+    pub(super) async fn ops_partition(&self, partition: &str, consistent: bool) -> Result<Vec<Item>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(self.ops())
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", schema::PARTITION_KEY)
+            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
+            .consistent_read(consistent)
+            .return_consumed_capacity(INDEXES);
+        let output = self.call("Query", request.send()).await?;
+        Ok(output.items.unwrap_or_default())
+    }
+
+    /// Puts an item into `EchoesOps`; where one of its key is there already, nothing happens.
+    pub(super) async fn put_ops_once(&self, item: Item) -> Result<(), StoreError> {
+        const OPERATION: &str = "PutItem";
+        let request = self
+            .client
+            .put_item()
+            .table_name(self.ops())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(#pk)")
+            .expression_attribute_names("#pk", schema::PARTITION_KEY)
+            .return_consumed_capacity(INDEXES);
+        match self.count(OPERATION, request.send().await) {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(StoreError::from_sdk(OPERATION, &error)),
+            },
+        }
+    }
+}

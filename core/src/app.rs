@@ -1,7 +1,8 @@
-//! Wires a serving core together and ends it gently.
+//! Wires a core together, serving or working, and ends it gently.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::ServeConfig;
+use crate::config::{ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
+use crate::work::{self, Round};
 
 /// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,8 +53,8 @@ pub fn log_as_json(filter: EnvFilter) {
     let _ = subscriber.try_init();
 }
 
-/// Serves until SIGTERM or Ctrl-C, then drains.
-pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
+/// Serves until SIGTERM or Ctrl-C, then drains; with `work`, does that too.
+pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
     let store = Store::connect(config.store, metrics.clone()).await;
@@ -79,7 +81,13 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
-    let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped));
+    let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
+    let working = async {
+        if let Some(work) = work {
+            work::run(store, work, stopped).await;
+        }
+    };
+    let working = tokio::spawn(working);
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
@@ -88,11 +96,44 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     tracing::info!("draining");
     readiness.drain();
     let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN_TIMEOUT, api).await.is_err() {
-        tracing::warn!("some requests did not end in time");
+    if tokio::time::timeout(DRAIN_TIMEOUT, async { tokio::join!(api, working) }).await.is_err() {
+        tracing::warn!("some requests or some work did not end in time");
     }
     admin.abort();
     Ok(())
+}
+
+/// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
+pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
+    let store = connect(config.store).await?;
+    let (stop, stopped) = watch::channel(false);
+    tracing::info!("working");
+    let working = tokio::spawn(work::run(store, config.work, stopped));
+    termination().await?;
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN_TIMEOUT, working).await.is_err() {
+        tracing::warn!("a job did not end in time");
+    }
+    Ok(())
+}
+
+/// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
+pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
+    let store = connect(config.store).await?;
+    let (stop, stopped) = watch::channel(false);
+    let mut rounds = pin!(work::run_once(store, config.work, stopped));
+    tokio::select! {
+        done = &mut rounds => return Ok(done),
+        signalled = termination() => signalled?,
+    }
+    let _ = stop.send(true);
+    Ok(rounds.await)
+}
+
+async fn connect(config: StoreConfig) -> Result<Store, ServeError> {
+    let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
+    Ok(Store::connect(config, metrics).await)
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -10,6 +10,7 @@ pub mod config;
 pub mod http;
 pub mod metrics;
 pub mod pace;
+pub mod prices;
 pub mod service;
 pub mod store;
 pub mod units;

@@ -9,6 +9,8 @@ mod feed;
 mod item;
 mod meter;
 mod placement;
+mod size;
+mod sweep;
 pub mod table;
 mod timeline;
 mod walk;
@@ -23,6 +25,7 @@ use crate::metrics::Metrics;
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
 pub use error::StoreError;
+pub use sweep::{SweepPosition, SweepStep};
 pub use walk::Page;
 
 /// The tables of one region behind one SDK client. Cheap to clone.
@@ -46,5 +49,9 @@ impl Store {
 
     fn echoes(&self) -> &str {
         self.config.echoes.as_str()
+    }
+
+    fn local(&self) -> &str {
+        self.config.local.as_str()
     }
 }

@@ -16,7 +16,7 @@ use crate::store::Store;
 use rounds::{Cadence, once, rounds};
 use sweep::Sweep;
 
-pub use rounds::{Again, Ended, Round};
+pub use rounds::{Again, Did, Ended, Round};
 
 const SWEEP: Cadence = Cadence {
     job: "sweep",
@@ -55,7 +55,7 @@ pub async fn run_once(store: Store, config: WorkConfig, stop: watch::Receiver<bo
     let mut rounds = Vec::new();
     if let Some(sweep) = &jobs.sweep {
         let mut round = once(SWEEP.job, stop.clone(), |now| sweep.pass(now)).await;
-        round.did = sweep.report();
+        round.did = sweep.did();
         rounds.push(round);
     }
     rounds

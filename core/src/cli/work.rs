@@ -46,7 +46,7 @@ fn print(rounds: &[Round], json: bool) {
         let jobs: Vec<Value> = rounds.iter().map(as_json).collect();
         println!("{}", json!({ "jobs": jobs }));
     } else {
-        rounds.iter().for_each(|round| println!("{}: {}; {}", round.job, round.did, round.units));
+        rounds.iter().for_each(|round| println!("{}: {}", round.job, round.did.text));
     }
 }
 
@@ -56,5 +56,6 @@ fn as_json(round: &Round) -> Value {
         "done": round.ended == Ended::Done,
         "readUnits": round.units.read,
         "writeUnits": round.units.write,
+        "did": round.did.figures,
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use echoes_shared::Timestamp;
 use rand::RngExt as _;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::clock;
@@ -16,8 +17,8 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// Failures in a row after which a single round gives up. Each has been tried three times by the SDK.
 const MAX_FAILURES: u32 = 4;
-/// No step asks for a longer pause than this: a clock that was set back must not stop a job for hours.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// No step asks for a longer pause than this: the largest one there is, at one unit a second.
+const MAX_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// The first step of a job comes within this, so that processes which start together do not work together.
 const MAX_FIRST_WAIT: Duration = Duration::from_secs(2);
 
@@ -91,6 +92,15 @@ pub enum Ended {
     Failed(StoreError),
 }
 
+/// What a round of a job did, in the job's own words and figures.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Did {
+    /// One line for people.
+    pub text: String,
+    /// One object for machines.
+    pub figures: Value,
+}
+
 /// What one round of a job came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Round {
@@ -100,8 +110,8 @@ pub struct Round {
     pub ended: Ended,
     /// What it consumed in this region.
     pub units: Units,
-    /// What it did, in its own words.
-    pub did: String,
+    /// What it did.
+    pub did: Did,
 }
 
 /// Takes steps until nothing is left for now, at the same pace as [`rounds`].
@@ -110,7 +120,7 @@ where
     F: FnMut(Timestamp) -> S,
     S: Future<Output = Result<Again, StoreError>>,
 {
-    let mut round = Round { job, ended: Ended::Done, units: Units::default(), did: String::new() };
+    let mut round = Round { job, ended: Ended::Done, units: Units::default(), did: Did::default() };
     let mut failures = 0_u32;
     loop {
         let (outcome, units) = units::counted(step(clock::now())).await;

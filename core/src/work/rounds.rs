@@ -57,7 +57,8 @@ where
             _ = stop.wait_for(|stopped| *stopped) => return,
             () = tokio::time::sleep(wait) => {}
         }
-        let (outcome, units) = units::counted(step(clock::now())).await;
+        // On the heap, as in every loop here: the calls of a step are large, and a thread's stack is not.
+        let (outcome, units) = units::counted(Box::pin(step(clock::now()))).await;
         round += units;
         match &outcome {
             Ok(again) => {
@@ -123,7 +124,7 @@ where
     let mut round = Round { job, ended: Ended::Done, units: Units::default(), did: Did::default() };
     let mut failures = 0_u32;
     loop {
-        let (outcome, units) = units::counted(step(clock::now())).await;
+        let (outcome, units) = units::counted(Box::pin(step(clock::now()))).await;
         round.units += units;
         let wait = match outcome {
             Ok(Again::Later) => return round,

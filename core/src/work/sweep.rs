@@ -50,7 +50,7 @@ impl Sweep {
 
     /// One page of entries; the pause that it asks for keeps the rate.
     pub(super) async fn pass(&self, now: Timestamp) -> Result<Again, StoreError> {
-        let (more, consumed) = units::counted(self.step(now)).await;
+        let (more, consumed) = units::counted(Box::pin(self.step(now))).await;
         units::consume(consumed);
         let mut state = self.state();
         state.bill.units += consumed;

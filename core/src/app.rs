@@ -1,21 +1,26 @@
-//! Wires a serving core together and ends it gently.
+//! Wires a core together, serving or working, and ends it gently.
+
+mod schema;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use echoes_shared::sigv4::verify::Verifier;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::ServeConfig;
+use crate::config::{ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
+use crate::work::{self, Round};
+use schema::Schema;
 
 /// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,8 +56,8 @@ pub fn log_as_json(filter: EnvFilter) {
     let _ = subscriber.try_init();
 }
 
-/// Serves until SIGTERM or Ctrl-C, then drains.
-pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
+/// Serves until SIGTERM or Ctrl-C, then drains; with `work`, does that too.
+pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
     let store = Store::connect(config.store, metrics.clone()).await;
@@ -69,8 +74,11 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
         region,
     });
 
-    // A core whose store is away starts all the same: `/readyz` says so, and it serves as soon as the store is back.
-    if let Err(error) = store.warm().await {
+    // A core whose store is away starts all the same: `/readyz` says so, and it serves as soon as the store is back. One whose
+    // tables are not those that it expects would fail request by request, so it does not start.
+    let (warm, tables) = tokio::join!(store.warm(), schema::ask(&store));
+    let tables = tables?;
+    if let Err(error) = warm {
         tracing::warn!(%error, "the store does not answer yet");
     }
     tracing::info!(%region, listen = %config.listen, admin = %config.admin_listen, "serving");
@@ -79,20 +87,89 @@ pub async fn serve(config: ServeConfig) -> Result<(), ServeError> {
     let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
-    let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped));
+    let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
+    let (refuse, refused) = oneshot::channel();
+    let beside = tokio::spawn(beside(store, tables, Arc::clone(&readiness), work, stopped, refuse));
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
+        Ok(error) = refused => return Err(error),
         signalled = termination() => signalled?,
     }
     tracing::info!("draining");
     readiness.drain();
     let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN_TIMEOUT, api).await.is_err() {
-        tracing::warn!("some requests did not end in time");
+    if tokio::time::timeout(DRAIN_TIMEOUT, async { tokio::join!(api, beside) }).await.is_err() {
+        tracing::warn!("some requests or some work did not end in time");
     }
     admin.abort();
     Ok(())
+}
+
+/// What goes on beside serving: the tables are awaited and checked, where that could not be done before, and then the work.
+async fn beside(
+    store: Store,
+    tables: Schema,
+    readiness: Arc<Readiness>,
+    work: Option<WorkConfig>,
+    mut stop: watch::Receiver<bool>,
+    refuse: oneshot::Sender<ServeError>,
+) {
+    if let Schema::Unknown(cause) = tables {
+        tracing::warn!(cause, "the tables cannot be checked yet");
+        tokio::select! {
+            _ = stop.wait_for(|stopped| *stopped) => return,
+            fit = schema::await_fit(&store) => if let Err(error) = fit {
+                // Its receiver is gone only where the process ends anyway.
+                let _ = refuse.send(error);
+                return;
+            }
+        }
+    }
+    readiness.tables_fit();
+    if let Some(work) = work {
+        work::run(store, work, stop).await;
+    }
+}
+
+/// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
+pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
+    let store = connect(config.store).await?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::select! {
+        settled = schema::settle(&store) => settled?,
+        signalled = termination() => return signalled,
+    }
+    tracing::info!("working");
+    let working = tokio::spawn(work::run(store, config.work, stopped));
+    termination().await?;
+    tracing::info!("stopping");
+    let _ = stop.send(true);
+    if tokio::time::timeout(DRAIN_TIMEOUT, working).await.is_err() {
+        tracing::warn!("a job did not end in time");
+    }
+    Ok(())
+}
+
+/// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
+pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
+    let store = connect(config.store).await?;
+    if let Schema::Unknown(cause) = schema::ask(&store).await? {
+        return Err(ServeError(cause));
+    }
+    let (stop, stopped) = watch::channel(false);
+    let mut rounds = pin!(work::run_once(store, config.work, stopped));
+    tokio::select! {
+        done = &mut rounds => return Ok(done),
+        signalled = termination() => signalled?,
+    }
+    let _ = stop.send(true);
+    Ok(rounds.await)
+}
+
+async fn connect(config: StoreConfig) -> Result<Store, ServeError> {
+    let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
+    Ok(Store::connect(config, metrics).await)
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

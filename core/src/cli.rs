@@ -1,16 +1,16 @@
 //! The command line: which role a process plays. Each subcommand's arguments and words stand in a file of its own.
 
+mod serve;
 mod table;
+mod work;
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
-use crate::app;
-use crate::config::{Environment, ServeConfig, StoreConfig};
+use crate::config::{Environment, StoreConfig};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -29,9 +29,14 @@ enum Command {
     /// Serve the API to the edge until SIGTERM, then finish what has begun.
     ///
     /// Needs ECHOES_REGION, ECHOES_LISTEN, ECHOES_EDGE_KEYS, ECHOES_CURSOR_KEYS and ECHOES_AUDIO_BUCKET; knows
-    /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_MAX_IN_FLIGHT, RUST_LOG and
-    /// the AWS SDK's own variables.
-    Serve,
+    /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_MAX_IN_FLIGHT, RUST_LOG, with
+    /// `--work` the variables of `echoes work`, and the AWS SDK's own.
+    Serve(serve::ServeArgs),
+    /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index.
+    ///
+    /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
+    /// off), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
+    Work(work::WorkArgs),
     /// Create, describe or check this region's tables.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
@@ -85,16 +90,11 @@ fn one_line(error: &clap::Error) -> String {
 impl Cli {
     async fn run(self) -> Result<(), Failure> {
         match self.command {
-            Command::Serve => serve().await,
+            Command::Serve(args) => args.run().await,
+            Command::Work(args) => args.run().await,
             Command::Table(args) => args.run().await,
         }
     }
-}
-
-async fn serve() -> Result<(), Failure> {
-    let config = ServeConfig::read(&Environment::process()).map_err(Failure::usage)?;
-    app::log_as_json(EnvFilter::new(&config.log_filter));
-    app::serve(config).await.map_err(Failure::failed)
 }
 
 /// The store that the environment names.

@@ -1,6 +1,6 @@
 //! The regional core of Echoes.
 //!
-//! Data flows one way: `main → cli → app → http → service → store`. `http` knows no AWS type, `store` no HTTP type;
+//! Data flows one way: `main → cli → app → {http → service, work} → store`. `http` knows no AWS type, `store` no HTTP type;
 //! only `config` reads the environment and only `clock` the time.
 
 pub mod app;
@@ -10,6 +10,8 @@ pub mod config;
 pub mod http;
 pub mod metrics;
 pub mod pace;
+pub mod prices;
 pub mod service;
 pub mod store;
 pub mod units;
+pub mod work;

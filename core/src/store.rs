@@ -14,6 +14,8 @@ mod ops;
 mod people;
 mod placement;
 mod profile;
+mod size;
+mod sweep;
 pub mod table;
 mod timeline;
 mod walk;
@@ -29,6 +31,7 @@ use people::People;
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
 pub use error::StoreError;
+pub use sweep::{SweepPosition, SweepStep};
 pub use walk::Page;
 
 /// The tables of one region behind one SDK client. Cheap to clone.
@@ -57,5 +60,9 @@ impl Store {
 
     fn ops(&self) -> &str {
         self.config.ops.as_str()
+    }
+
+    fn local(&self) -> &str {
+        self.config.local.as_str()
     }
 }

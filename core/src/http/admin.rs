@@ -18,13 +18,19 @@ use crate::service::Service;
 pub struct Readiness {
     service: Arc<Service>,
     metrics: Metrics,
+    checked: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    /// Ready as long as the store of `service` answers.
+    /// Ready as long as the store of `service` answers, once its tables are known to fit.
     pub fn new(service: Arc<Service>, metrics: Metrics) -> Self {
-        Self { service, metrics, draining: AtomicBool::new(false) }
+        Self { service, metrics, checked: AtomicBool::new(false), draining: AtomicBool::new(false) }
+    }
+
+    /// The tables are those that this program expects.
+    pub fn tables_fit(&self) {
+        self.checked.store(true, Ordering::Relaxed);
     }
 
     /// Not ready any more: the process finishes what has begun and ends.
@@ -48,12 +54,13 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
         Err(error) => error.to_string(),
     };
     let draining = readiness.draining.load(Ordering::Relaxed);
-    let ready = dynamodb == "ok" && !draining;
+    let checked = readiness.checked.load(Ordering::Relaxed);
+    let ready = dynamodb == "ok" && checked && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({
         "ready": ready,
         "draining": draining,
-        "dependencies": { "dynamodb": dynamodb },
+        "dependencies": { "dynamodb": dynamodb, "tables": if checked { "ok" } else { "not checked yet" } },
     });
     (status, Json(body)).into_response()
 }

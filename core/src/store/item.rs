@@ -21,7 +21,7 @@ const TRANSCRIPT: &str = "transcript";
 const DETECTED_MOOD: &str = "detectedMood";
 const METADATA: &str = "metadata";
 pub(super) const VERSION: &str = "version";
-const ORIGIN: &str = "origin";
+pub(super) const ORIGIN: &str = "origin";
 const UPDATED_AT: &str = "updatedAt";
 /// The hash of what was posted; it never leaves the store.
 const CONTENT_HASH: &str = "contentHash";
@@ -170,7 +170,7 @@ pub(super) fn is_unexpired(item: &Item, now: Timestamp) -> bool {
     ttl.is_none_or(|ttl| ttl.is_ok_and(|ttl| now.epoch_seconds() < ttl))
 }
 
-fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Corrupt> {
+pub(super) fn text<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Corrupt> {
     item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str).ok_or(Corrupt(name))
 }
 

@@ -4,7 +4,7 @@ mod check;
 mod create;
 mod spec;
 
-pub use check::TableReport;
+pub use check::{Difference, TableReport, Weight};
 pub use create::Billing;
 
 use aws_sdk_dynamodb::types::AttributeValue;

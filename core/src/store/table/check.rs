@@ -40,12 +40,51 @@ impl fmt::Display for TableReport {
     }
 }
 
-/// Whether a table and all its indexes can be used.
+/// In what a table differs from the design.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// In words that begin with the table's name.
+    pub text: String,
+    /// What it means to a program that is about to start.
+    pub weight: Weight,
+}
+
+/// What a difference means to a program that is about to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// It cannot work with such a table.
+    Fatal,
+    /// It must wait: the table or an index is still being made.
+    Passing,
+    /// It can work: there is more than it needs, such as an index that a next version brings before its programs start, or
+    /// the table's capacity is just being changed.
+    Harmless,
+}
+
+impl Difference {
+    fn fatal(text: impl Into<String>) -> Self {
+        Self { text: text.into(), weight: Weight::Fatal }
+    }
+
+    fn harmless(text: impl Into<String>) -> Self {
+        Self { text: text.into(), weight: Weight::Harmless }
+    }
+}
+
+/// Whether a table and all its indexes are there and nothing is being done to them.
 pub(super) fn is_active(table: &TableDescription) -> bool {
     let indexes = table.global_secondary_indexes();
     // Some engines leave out the status of an index that is active.
     let usable = |status: Option<&IndexStatus>| status.is_none_or(|status| *status == IndexStatus::Active);
     table.table_status == Some(TableStatus::Active) && indexes.iter().all(|index| usable(index.index_status()))
+}
+
+/// Whether a table and all its indexes answer, even where a setting of theirs is being changed.
+fn is_usable(table: &TableDescription) -> bool {
+    let indexes = table.global_secondary_indexes();
+    let answers = |status: &IndexStatus| matches!(status, IndexStatus::Active | IndexStatus::Updating);
+    matches!(table.table_status(), Some(TableStatus::Active | TableStatus::Updating))
+        && indexes.iter().all(|index| index.index_status().is_none_or(answers))
 }
 
 impl Store {
@@ -65,21 +104,34 @@ impl Store {
 
     /// Every difference between the tables and the design, in words.
     pub async fn check_tables(&self) -> Result<Vec<String>, StoreError> {
-        let mut differences = Vec::new();
-        for spec in self.specs() {
-            let found = match self.describe(spec.name).await? {
-                None => vec!["is missing".to_owned()],
-                Some(table) => {
-                    let mut found = compare(&spec, &table);
-                    if self.ttl_status(spec.name).await?.attribute.as_deref() != Some(schema::TTL) {
-                        found.push(format!("time to live does not read `{}`", schema::TTL));
-                    }
-                    found
+        Ok(self.differences().await?.into_iter().map(|difference| difference.text).collect())
+    }
+
+    /// Every difference between the tables and the design.
+    pub async fn differences(&self) -> Result<Vec<Difference>, StoreError> {
+        let specs = self.specs();
+        let [echoes, ops, local] = specs.each_ref().map(|spec| self.differences_of(spec));
+        let (echoes, ops, local) = tokio::try_join!(echoes, ops, local)?;
+        Ok([echoes, ops, local].concat())
+    }
+
+    async fn differences_of(&self, spec: &TableSpec<'_>) -> Result<Vec<Difference>, StoreError> {
+        let mut found = match self.describe(spec.name).await? {
+            None => vec![Difference::fatal("is missing")],
+            Some(table) => {
+                let mut found = compare(spec, &table);
+                // A table gets its time to live once it is there.
+                let is_made = found.iter().all(|difference| difference.weight != Weight::Passing);
+                if is_made && self.ttl_status(spec.name).await?.attribute.as_deref() != Some(schema::TTL) {
+                    found.push(Difference::fatal(format!("time to live does not read `{}`", schema::TTL)));
                 }
-            };
-            differences.extend(found.into_iter().map(|difference| format!("{}: {difference}", spec.name)));
+                found
+            }
+        };
+        for difference in &mut found {
+            difference.text = format!("{}: {}", spec.name, difference.text);
         }
-        Ok(differences)
+        Ok(found)
     }
 
     pub(super) async fn describe(&self, table: &str) -> Result<Option<TableDescription>, StoreError> {
@@ -114,34 +166,36 @@ fn report(name: &str, table: Option<&TableDescription>, ttl_attribute: Option<St
     }
 }
 
-fn compare(spec: &TableSpec<'_>, table: &TableDescription) -> Vec<String> {
+fn compare(spec: &TableSpec<'_>, table: &TableDescription) -> Vec<Difference> {
     let mut differences = Vec::new();
     if !is_active(table) {
-        differences.push("the table or an index is not active".to_owned());
+        let weight = if is_usable(table) { Weight::Harmless } else { Weight::Passing };
+        differences.push(Difference { text: "the table or an index is not active".to_owned(), weight });
     }
     if !has_keys(spec.keys, table.key_schema()) {
-        differences.push(format!("its keys are not {:?}", spec.keys));
+        differences.push(Difference::fatal(format!("its keys are not {:?}", spec.keys)));
     }
-    if spec.stream != streams_both_images(table) {
-        let wanted = if spec.stream { "NEW_AND_OLD_IMAGES" } else { "off" };
-        differences.push(format!("its stream is not {wanted}"));
+    if spec.stream && !streams_both_images(table) {
+        differences.push(Difference::fatal("its stream is not NEW_AND_OLD_IMAGES"));
+    } else if !spec.stream && streams_both_images(table) {
+        differences.push(Difference::harmless("its stream is not off"));
     }
     let found = table.global_secondary_indexes();
     for index in spec.indexes {
         let Some(there) = found.iter().find(|there| there.index_name() == Some(index.name)) else {
-            differences.push(format!("{} is missing", index.name));
+            differences.push(Difference::fatal(format!("{} is missing", index.name)));
             continue;
         };
         if !has_keys(index.keys, there.key_schema()) {
-            differences.push(format!("the keys of {} are not {:?}", index.name, index.keys));
+            differences.push(Difference::fatal(format!("the keys of {} are not {:?}", index.name, index.keys)));
         }
         if !projects(index, there.projection()) {
-            differences.push(format!("{} projects other attributes", index.name));
+            differences.push(Difference::fatal(format!("{} projects other attributes", index.name)));
         }
     }
     let known = |name: Option<&str>| spec.indexes.iter().any(|index| Some(index.name) == name);
-    let unknown = found.iter().filter(|there| !known(there.index_name()));
-    differences.extend(unknown.map(|there| format!("{} is not known", there.index_name().unwrap_or_default())));
+    let unknown = found.iter().filter_map(|there| there.index_name()).filter(|&name| !known(Some(name)));
+    differences.extend(unknown.map(|name| Difference::harmless(format!("{name} is not known"))));
     differences
 }
 

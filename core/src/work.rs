@@ -1,0 +1,62 @@
+//! What a core does beside serving: jobs that run side by side, each in a loop of its own (`echoes work`, `serve --work`).
+//!
+//! A job is a type with `async fn pass(&self, now) -> Result<Again, StoreError>`: one small bounded step that can be killed
+//! between any two lines and is then taken again. Everything that waits, for an interval, a rate or the end of a failure, is
+//! in `rounds`, so that a job never sleeps and stops promptly.
+
+mod rounds;
+mod sweep;
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::config::WorkConfig;
+use crate::store::Store;
+use rounds::{Cadence, once, rounds};
+use sweep::Sweep;
+
+pub use rounds::{Again, Did, Ended, Round};
+
+const SWEEP: Cadence = Cadence {
+    job: "sweep",
+    // Nothing older than 90 days is shown, swept or not, so it need not be prompt.
+    every: Duration::from_secs(6 * 60 * 60),
+};
+
+/// Every job of one process.
+#[derive(Debug)]
+struct Jobs {
+    /// `None` where its rate is zero.
+    sweep: Option<Sweep>,
+}
+
+impl Jobs {
+    fn new(store: &Store, config: &WorkConfig) -> Self {
+        let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
+        Self { sweep }
+    }
+}
+
+/// Runs every job until `stop` is told, then ends each after its present step.
+pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) {
+    let jobs = Jobs::new(&store, &config);
+    let sweep = async {
+        if let Some(sweep) = &jobs.sweep {
+            rounds(SWEEP, stop.clone(), |now| sweep.pass(now)).await;
+        }
+    };
+    tokio::join!(sweep);
+}
+
+/// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.
+pub async fn run_once(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) -> Vec<Round> {
+    let jobs = Jobs::new(&store, &config);
+    let mut rounds = Vec::new();
+    if let Some(sweep) = &jobs.sweep {
+        let mut round = once(SWEEP.job, stop.clone(), |now| sweep.pass(now)).await;
+        round.did = sweep.did();
+        rounds.push(round);
+    }
+    rounds
+}

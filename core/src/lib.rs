@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod pace;
 pub mod service;
 pub mod store;
+pub mod transfer;
 pub mod units;

@@ -1,5 +1,6 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
+mod bulk;
 mod client;
 mod create;
 mod delete;
@@ -9,6 +10,7 @@ mod feed;
 mod item;
 mod meter;
 mod placement;
+mod scan;
 pub mod table;
 mod timeline;
 mod walk;
@@ -20,9 +22,11 @@ use aws_sdk_dynamodb::Client;
 use crate::config::StoreConfig;
 use crate::metrics::Metrics;
 
+pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
 pub use error::StoreError;
+pub use scan::{ScanPage, Segment};
 pub use walk::Page;
 
 /// The tables of one region behind one SDK client. Cheap to clone.

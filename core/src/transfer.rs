@@ -7,3 +7,16 @@ pub mod export;
 pub mod import;
 pub mod lines;
 pub mod mark;
+
+/// How an import or an export ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// With all there was.
+    Complete,
+    /// By a signal.
+    Stopped,
+    /// Whoever read the output has gone.
+    Unwanted,
+    /// By an error, which names the line where there is one.
+    Failed(String),
+}

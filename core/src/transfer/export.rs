@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::import::End;
+use super::End;
 use crate::pace::{Attempt, Pace};
 use crate::store::{ScanPage, Segment, Store, StoreError};
 use crate::units;
@@ -103,7 +103,7 @@ pub async fn export(
     segments.abort_all();
     drop(texts);
     let end = match written.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended"))) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Complete,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Unwanted,
         Err(error) => End::Failed(format!("the output: {error}")),
         Ok(()) => end,
     };

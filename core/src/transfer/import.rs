@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
+use super::End;
 use super::checkpoint::Checkpoint;
 use super::lines::{Content, Line};
 use super::mark::{Mark, Outcome, Reached, Ticket};
@@ -64,17 +65,6 @@ pub enum Event<'a> {
     Differs(u64, EchoId),
     /// How far it came, and the write units it consumed.
     Progress(&'a Reached, f64),
-}
-
-/// How an import ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// With the source.
-    Complete,
-    /// By a signal.
-    Stopped,
-    /// By an error, which names the line where there is one.
-    Failed(String),
 }
 
 /// What an import did.
@@ -185,15 +175,18 @@ impl<'a> Import<'a> {
         self.close().await
     }
 
-    /// Takes lines while there is room for more calls. `last` says that no further line is at hand, so that what is
-    /// gathered does not wait.
+    /// Takes lines while there is room for more calls. `last` says that no further line is at hand; a call that is not full
+    /// then waits only as long as others are under way.
     fn advance(&mut self, last: bool) {
-        while self.calls.len() < usize::from(self.plan.calls) && self.mark.open_lines() < MAX_OPEN_LINES {
-            match self.ready.front().map(Line::echo_id) {
-                Some(Some(id)) if self.busy.contains(&id) => return self.launch(),
-                Some(_) => {}
-                None if last => return self.launch(),
+        while self.calls.len() < usize::from(self.plan.calls) {
+            let waits = match self.ready.front().map(Line::echo_id) {
+                Some(Some(id)) => self.busy.contains(&id),
+                Some(None) => false,
+                None if last && self.calls.is_empty() => true,
                 None => return,
+            };
+            if waits || self.mark.open_lines() >= MAX_OPEN_LINES {
+                return self.launch();
             }
             if let Some(line) = self.ready.pop_front() {
                 self.take(line);

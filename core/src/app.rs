@@ -176,7 +176,8 @@ async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeE
     TcpListener::bind(address).await.map_err(ServeError::at(format!("{variable} {address}")))
 }
 
-async fn termination() -> Result<(), ServeError> {
+/// Waits for SIGTERM or Ctrl-C.
+pub(crate) async fn termination() -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::at("SIGTERM"))?;
     tokio::select! {
         _ = terminate.recv() => Ok(()),

@@ -1,5 +1,8 @@
 //! The command line: which role a process plays. Each subcommand's arguments and words stand in a file of its own.
 
+mod export;
+mod import;
+mod progress;
 mod serve;
 mod table;
 mod work;
@@ -41,6 +44,23 @@ enum Command {
     ///
     /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
     Table(table::TableArgs),
+    /// Store echoes from JSON lines, one echo a line as the API shows it; what is stored already is left alone.
+    ///
+    /// An echo is stored only where nothing lies in its place, so an import never undoes an edit or a delete, and may be repeated.
+    /// Lines with the same echoId are taken in their order: the first is stored. A line that is no echo is named on stderr with
+    /// its number and its fields, the rest goes on, and the exit status is 1.
+    ///
+    /// How far a file has been taken is kept beside it in FILE.progress; an import that was stopped or killed goes on from there
+    /// when it is started again. That file is removed when the end is reached.
+    ///
+    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
+    Import(import::ImportArgs),
+    /// Write every living echo as JSON lines, one a line as the API shows it, in no order.
+    ///
+    /// Deleted and expired echoes are left out. Where a reader ends early, as `head` does, so does the export, with status 0.
+    ///
+    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
+    Export(export::ExportArgs),
 }
 
 /// Why a command did not do its work: the message for stderr and the exit status.
@@ -93,6 +113,8 @@ impl Cli {
             Command::Serve(args) => args.run().await,
             Command::Work(args) => args.run().await,
             Command::Table(args) => args.run().await,
+            Command::Import(args) => args.run().await,
+            Command::Export(args) => args.run().await,
         }
     }
 }

@@ -13,5 +13,6 @@ pub mod pace;
 pub mod prices;
 pub mod service;
 pub mod store;
+pub mod transfer;
 pub mod units;
 pub mod work;

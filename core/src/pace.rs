@@ -47,22 +47,27 @@ impl Pace {
         Self { budget, window, patience }
     }
 
-    /// Calls until the table grants it. Between two attempts others take their turn: a refusal makes room, and the pause
-    /// after it has full jitter, so that those refused together do not come back together.
-    pub async fn until_granted<T, E>(&self, mut call: impl AsyncFnMut() -> Attempt<T, E>) -> Result<T, E> {
+    /// Calls until the table grants it; `state` goes into each attempt and comes back from it. Between two attempts others
+    /// take their turn: a refusal makes room, and the pause after it has full jitter, so that those refused together do not
+    /// come back together.
+    pub async fn until_granted<S, T, E, F>(&self, mut state: S, mut call: impl FnMut(S) -> F) -> (S, Result<T, E>)
+    where
+        F: Future<Output = (S, Attempt<T, E>)>,
+    {
         let mut in_vain: Option<Stopwatch> = None;
         let mut refusals = 0;
         loop {
             let permit = self.window.enter().await;
             let booking = self.budget.book().await;
-            let (met, consumed) = units::counted(call()).await;
+            let ((back, met), consumed) = units::counted(call(state)).await;
+            state = back;
             match met {
                 Attempt::Done(answer) => {
                     booking.settle(consumed);
                     permit.granted();
-                    return Ok(answer);
+                    return (state, Ok(answer));
                 }
-                Attempt::Failed(error) => return Err(error),
+                Attempt::Failed(error) => return (state, Err(error)),
                 Attempt::Refused(error) => {
                     permit.refused();
                     if consumed.is_none() {
@@ -73,7 +78,7 @@ impl Pace {
                         (in_vain, refusals) = (None, 0);
                     }
                     if in_vain.get_or_insert_with(Stopwatch::start).elapsed() >= self.patience {
-                        return Err(error);
+                        return (state, Err(error));
                     }
                 }
             }
@@ -99,29 +104,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_call_is_made_again() {
-        let (pace, mut left) = (pace(Duration::from_secs(60)), 3);
-        let answer = pace.until_granted(async || {
-            left -= 1;
-            if left == 0 { Attempt::Done("stored") } else { Attempt::Refused("throttled") }
-        });
-        assert_eq!(answer.await, Ok("stored"));
+        let call = async |left: u32| {
+            (left - 1, if left == 1 { Attempt::Done("stored") } else { Attempt::Refused("throttled") })
+        };
+        assert_eq!(pace(Duration::from_secs(60)).until_granted(3, call).await, (0, Ok("stored")));
     }
 
     #[tokio::test]
     async fn patience_ends_without_progress_and_not_with_it() {
         let none = pace(Duration::ZERO);
-        assert_eq!(none.until_granted(async || Attempt::<(), _>::Refused("throttled")).await, Err("throttled"));
-        let hopeless = none.until_granted(async || Attempt::<(), _>::Failed("no such table"));
-        assert_eq!(hopeless.await, Err("no such table"));
+        let refused = none.until_granted((), async |()| ((), Attempt::<(), _>::Refused("throttled")));
+        assert_eq!(refused.await.1, Err("throttled"));
+        let hopeless = none.until_granted((), async |()| ((), Attempt::<(), _>::Failed("no such table")));
+        assert_eq!(hopeless.await.1, Err("no such table"));
         let some = pace(Duration::from_millis(40));
-        let mut left = 20;
-        let answer = some.until_granted(async || {
+        let in_parts = some.until_granted(20, async |left: u32| {
             units::consume(Units { read: 0.0, write: 1.0 });
             tokio::time::sleep(Duration::from_millis(5)).await;
-            left -= 1;
-            if left == 0 { Attempt::Done(()) } else { Attempt::Refused("throttled") }
+            (left - 1, if left == 1 { Attempt::Done(()) } else { Attempt::Refused("throttled") })
         });
-        assert_eq!(answer.await, Ok(()));
+        assert_eq!(in_parts.await, (0, Ok(())));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
 mod bodies;
+mod bulk;
 mod client;
 mod create;
 mod delete;
@@ -14,6 +15,7 @@ mod ops;
 mod people;
 mod placement;
 mod profile;
+mod scan;
 mod size;
 mod sweep;
 pub mod table;
@@ -28,9 +30,11 @@ use crate::config::StoreConfig;
 use crate::metrics::Metrics;
 use people::People;
 
+pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
 pub use error::StoreError;
+pub use scan::{ScanPage, Segment};
 pub use sweep::{SweepPosition, SweepStep};
 pub use walk::Page;
 

@@ -7,7 +7,7 @@ use echoes_shared::keys::schema;
 use echoes_shared::{Echo, IdempotencyKey, NewEcho, Region, Timestamp, UserId};
 
 use super::echo::damaged;
-use super::item::{self, Stored};
+use super::item::{self, Item, Stored};
 use super::meter::INDEXES;
 use super::{Store, StoreError};
 
@@ -16,14 +16,21 @@ use super::{Store, StoreError};
 pub struct NewItem {
     /// The echo.
     pub echo: Echo,
-    content_hash: String,
+    /// The hash of what was posted; `None` where that can no longer be told.
+    pub(super) content_hash: Option<String>,
 }
 
 impl NewItem {
     /// The item that `user` creates under `key`; the same in every region but for its `origin`.
     pub fn new(user: UserId, key: IdempotencyKey, content: NewEcho, origin: Region) -> Self {
-        let content_hash = content.content_hash();
+        let content_hash = Some(content.content_hash());
         Self { echo: Echo::create(user, key, content, origin), content_hash }
+    }
+
+    /// The item of an echo that was created before, such as a line of an export.
+    pub fn restored(echo: Echo) -> Self {
+        let content_hash = echo.posted().map(|content| content.content_hash());
+        Self { echo, content_hash }
     }
 }
 
@@ -43,13 +50,21 @@ pub enum CreateOutcome {
 impl Store {
     /// Stores a new echo unless its key is taken, in one round trip.
     pub async fn create(&self, new: &NewItem, now: Timestamp) -> Result<CreateOutcome, StoreError> {
+        match self.put_if_absent(new, now).await? {
+            None => Ok(CreateOutcome::Created),
+            Some(old) => Ok(new.compare(item::read(&old).map_err(damaged)?)),
+        }
+    }
+
+    /// Stores a new echo, or answers what lies under its key.
+    pub(super) async fn put_if_absent(&self, new: &NewItem, now: Timestamp) -> Result<Option<Item>, StoreError> {
         const OPERATION: &str = "PutItem";
         let place = self.placement(&new.echo, now).await?;
         let request = self
             .client
             .put_item()
             .table_name(self.echoes())
-            .set_item(Some(item::of_echo(&new.echo, Some(&new.content_hash), &place)))
+            .set_item(Some(item::of_echo(&new.echo, new.content_hash.as_deref(), &place)))
             .condition_expression("attribute_not_exists(#user)")
             .expression_attribute_names("#user", schema::USER_ID)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -57,10 +72,10 @@ impl Store {
         match self.count(OPERATION, request.send().await) {
             Ok(_) => {
                 self.note_created(&new.echo.user_id, new.echo.echo_id, now);
-                Ok(CreateOutcome::Created)
+                Ok(None)
             }
             Err(error) => match taken_by(&error) {
-                Some(old) => new.compare(item::read(old).map_err(damaged)?),
+                Some(old) => Ok(Some(old.clone())),
                 None => Err(StoreError::from_sdk(OPERATION, &error)),
             },
         }
@@ -68,17 +83,22 @@ impl Store {
 }
 
 impl NewItem {
-    fn compare(&self, old: Stored) -> Result<CreateOutcome, StoreError> {
-        Ok(match old {
+    fn compare(&self, old: Stored) -> CreateOutcome {
+        match old {
             Stored::Tombstone { .. } => CreateOutcome::Deleted,
-            Stored::Echo(echo, Some(hash)) if hash == self.content_hash => CreateOutcome::Repeated(echo),
-            Stored::Echo(..) => CreateOutcome::Clash,
-        })
+            Stored::Echo(_, Some(hash)) if self.content_hash.as_ref().is_some_and(|own| *own != hash) => {
+                CreateOutcome::Clash
+            }
+            // The same content; or an echo that was imported after an edit, of which nobody knows what was posted. Its id is a
+            // hash of this very person and key, and a client that sends a key again almost always repeats itself: telling
+            // it that the key was used for something else would be wrong more often.
+            Stored::Echo(echo, _) => CreateOutcome::Repeated(echo),
+        }
     }
 }
 
 /// The item that made the condition fail.
-fn taken_by<R>(error: &SdkError<PutItemError, R>) -> Option<&item::Item> {
+fn taken_by<R>(error: &SdkError<PutItemError, R>) -> Option<&Item> {
     match error.as_service_error()? {
         PutItemError::ConditionalCheckFailedException(failed) => failed.item(),
         _ => None,

@@ -49,6 +49,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the same call may be granted a little later.
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Unreachable { .. })
+    }
+
     /// The label of `echoes_dynamodb_calls_total`.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {

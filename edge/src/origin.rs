@@ -7,7 +7,7 @@ pub mod transport;
 
 use std::cell::RefCell;
 
-use echoes_shared::policy::{MAX_BODY_BYTES, MAX_LIMIT, REGION_ATTEMPTS};
+use echoes_shared::policy::{MAX_ANSWER_BYTES, REGION_ATTEMPTS};
 use echoes_shared::sigv4::sign::{Call as SignedCall, signature_headers};
 use echoes_shared::{IdempotencyKey, Region, Timestamp, UserId, validate, wire};
 
@@ -20,11 +20,6 @@ use attempts::Budget;
 use transport::Outgoing;
 
 pub use home::delete;
-
-/// Bytes of a core's answer at most: a hundred echoes, each as long as a create may be, are shorter.
-const MAX_ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
-
-const _: () = assert!(MAX_BODY_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
 
 thread_local! {
     static HEALTH: RefCell<HealthTable> = RefCell::default();

@@ -11,7 +11,7 @@ use crate::{read, regions, write};
 pub fn route(arrival: Arrival) -> Outcome {
     let url = arrival.incoming.url();
     let target = target(&url);
-    if let Err(problem) = wire::check_target_size(target.len()) {
+    if let Err(problem) = wire::check_target_size(target) {
         return arrival.refuse(problem);
     }
     let (path, query) = match target.split_once('?') {

@@ -6,9 +6,13 @@ pub const REGION_ATTEMPTS: usize = 3;
 pub const REQUEST_DEADLINE_MILLIS: u64 = 2_000;
 /// Milliseconds that an attempt gets of an untouched deadline. A region that takes longer is left for the next one.
 pub const ATTEMPT_MILLIS: u64 = REQUEST_DEADLINE_MILLIS / REGION_ATTEMPTS as u64;
-/// Milliseconds after which a core answers a request of many parts with what is done: before the edge leaves it, with time for
-/// the way between them. So one part that hangs, as behind a hot partition, costs neither the others nor the region's good name.
-pub const PARTS_DEADLINE_MILLIS: u64 = 500;
+/// Attempts among which the edge divides a batch's deadline: with one share for each region, the first could not do much.
+pub const BATCH_SHARES: usize = 2;
+/// Milliseconds after which a core answers a batch with what is done: before the edge leaves it, with time for the way between
+/// them. So an operation that hangs, as behind a hot partition, costs neither the others nor the region's good name.
+pub const BATCH_DEADLINE_MILLIS: u64 = 850;
+/// The same for the timelines of several people.
+pub const TIMELINES_DEADLINE_MILLIS: u64 = 500;
 
 /// Items of a page when the caller names no `limit` (contract, *feed, recent, timeline*).
 pub const DEFAULT_LIMIT: u8 = 20;
@@ -91,7 +95,8 @@ pub const SIGNATURE_SKEW_SECONDS: u64 = 5 * 60;
 // The grace in which stale answers are refreshed ends before the time in which they may replace an error.
 const _: () = assert!(EDGE_FRESH_SECONDS < EDGE_STALE_WHILE_REVALIDATE_SECONDS);
 const _: () = assert!(EDGE_STALE_WHILE_REVALIDATE_SECONDS < EDGE_STALE_IF_ERROR_SECONDS);
-const _: () = assert!(PARTS_DEADLINE_MILLIS < ATTEMPT_MILLIS);
+const _: () = assert!(BATCH_DEADLINE_MILLIS < REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64);
+const _: () = assert!(TIMELINES_DEADLINE_MILLIS < ATTEMPT_MILLIS);
 const _: () = assert!(DEFAULT_LIMIT <= MAX_LIMIT);
 const _: () = assert!(MAX_BODY_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
 const _: () = assert!(MAX_BODY_BYTES * MAX_BATCH_OPERATIONS < MAX_ANSWER_BYTES);

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use echoes_shared::policy::PARTS_DEADLINE_MILLIS;
+use echoes_shared::policy::BATCH_DEADLINE_MILLIS;
 use echoes_shared::validate::{self, Operation};
 use echoes_shared::{EchoId, IdempotencyKey, NewEcho, Problem, Region, Slug, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
@@ -18,7 +18,7 @@ use super::{Service, ServiceError, Written};
 /// batches do not make a thousand calls of each of them.
 const IN_FLIGHT: usize = 16;
 /// After this the batch is answered with what is done.
-const DEADLINE: Duration = Duration::from_millis(PARTS_DEADLINE_MILLIS);
+const DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MILLIS);
 
 /// What one operation came to.
 pub type Outcome = Result<Done, ServiceError>;

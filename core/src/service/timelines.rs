@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use echoes_shared::policy::{MAX_ANSWER_BYTES, PARTS_DEADLINE_MILLIS};
+use echoes_shared::policy::{MAX_ANSWER_BYTES, TIMELINES_DEADLINE_MILLIS};
 use echoes_shared::query::TimelinesQuery;
 use echoes_shared::{Echo, Problem, Slug, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
@@ -15,7 +15,7 @@ use crate::store::Page;
 /// People whose timelines are read at a time.
 const IN_FLIGHT: usize = 16;
 /// After this the answer holds those that were read.
-const DEADLINE: Duration = Duration::from_millis(PARTS_DEADLINE_MILLIS);
+const DEADLINE: Duration = Duration::from_millis(TIMELINES_DEADLINE_MILLIS);
 /// Bytes of all echoes of an answer: what the edge takes, less the names, the cursors and the problems.
 const ECHOES_BYTES: usize = MAX_ANSWER_BYTES - 1024 * 1024;
 

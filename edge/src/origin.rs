@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod attempts;
+mod batch;
 mod home;
 pub mod transport;
 
@@ -19,6 +20,7 @@ use answer::{Answer, Failure};
 use attempts::Budget;
 use transport::Outgoing;
 
+pub use batch::batch;
 pub use home::delete;
 
 thread_local! {
@@ -64,13 +66,24 @@ pub async fn ask(
     nearest: &[Region],
     began: Timestamp,
 ) -> Result<Answer, Unavailable> {
+    ask_in_shares(call, config, nearest, began, REGION_ATTEMPTS).await
+}
+
+/// The same, each attempt with what is left of the time divided by `shares`; the last with all of it.
+async fn ask_in_shares(
+    call: &Call,
+    config: &OriginConfig,
+    nearest: &[Region],
+    began: Timestamp,
+    shares: usize,
+) -> Result<Answer, Unavailable> {
     let budget = Budget::new(began);
     let regions: Vec<_> = order(config, nearest).into_iter().take(REGION_ATTEMPTS).collect();
     for (attempts_left, region) in (1..=regions.len()).rev().zip(regions) {
         if budget.is_spent(clock::now()) {
             break;
         }
-        if let Some(answer) = attempt(call, config, region, &budget, attempts_left).await {
+        if let Some(answer) = attempt(call, config, region, &budget, attempts_left.min(shares)).await {
             return Ok(answer);
         }
     }
@@ -167,7 +180,7 @@ fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis:
     let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
     let mut headers: Vec<_> = signed.iter().map(own).collect();
     headers.extend(signature);
-    if key.is_some() {
+    if !call.body.is_empty() {
         headers.push(("content-type".to_owned(), validate::JSON.to_owned()));
     }
     let body = call.body.clone();

@@ -29,8 +29,11 @@ pub fn route(arrival: Arrival) -> Outcome {
     };
     match (method.as_str(), &resource) {
         ("GET" | "HEAD", Resource::Status) => regions::status(arrival),
-        ("GET" | "HEAD", Resource::Random(_) | Resource::Timeline(_)) => read::bypassed(arrival, &resource, query),
+        ("GET" | "HEAD", Resource::Random(_) | Resource::Timeline(_) | Resource::Timelines) => {
+            read::bypassed(arrival, &resource, query)
+        }
         ("POST", Resource::Echoes) => write::create(arrival),
+        ("POST", Resource::Batch) => write::batch(arrival),
         ("DELETE", Resource::Echo(id)) => write::delete(arrival, *id),
         ("GET" | "HEAD", Resource::Feed(_) | Resource::Recent | Resource::Echo(_) | Resource::Emotions) => {
             read::cached(arrival, &resource, query)

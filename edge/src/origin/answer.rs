@@ -5,10 +5,10 @@ use std::fmt;
 use echoes_shared::wire;
 use echoes_shared::{Region, Timestamp};
 
-use echoes_shared::policy::ATTEMPT_MILLIS;
 use super::transport::Received;
 use crate::cache::tag_of_the_rest;
 use crate::response::header;
+use echoes_shared::policy::ATTEMPT_MILLIS;
 
 /// The headers of a core's answer that matter to the edge or the caller.
 pub const WANTED: &[&str] = &[

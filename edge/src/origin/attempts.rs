@@ -3,7 +3,6 @@
 use echoes_shared::Timestamp;
 use echoes_shared::policy::{ATTEMPT_MILLIS, REQUEST_DEADLINE_MILLIS};
 
-
 /// An attempt is worth making only with so many milliseconds for it.
 const LEAST_MILLIS: u64 = 50;
 

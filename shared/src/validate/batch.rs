@@ -37,9 +37,9 @@ pub struct BatchItem<'a> {
     pub operation: Result<Operation, Problem>,
 }
 
-impl BatchItem<'_> {
+impl<'a> BatchItem<'a> {
     /// The operation as it was sent, less the white space around it.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &'a str {
         self.text
     }
 

@@ -4,12 +4,14 @@ mod admin;
 mod admission;
 mod answer;
 mod auth;
+mod batch;
 mod echoes;
 mod emotions;
 mod listen;
 mod observe;
 mod routes;
 mod status;
+mod timelines;
 mod users;
 
 use std::sync::Arc;

@@ -1,7 +1,9 @@
 //! What the core does, in terms of the domain: no HTTP, no DynamoDB.
 
+mod batch;
 mod random;
 mod read;
+mod timelines;
 mod write;
 
 use echoes_shared::cursor::CursorKeys;
@@ -12,7 +14,9 @@ use crate::store::Store;
 use random::Pools;
 
 pub use crate::store::StoreError;
+pub use batch::{Done, Outcome};
 pub use read::{EmotionList, List, RandomEcho, Status};
+pub use timelines::Timelines;
 pub use write::Written;
 
 /// Why there is no answer.

@@ -2,12 +2,13 @@
 
 pub mod answer;
 pub mod attempts;
+mod batch;
 mod home;
 pub mod transport;
 
 use std::cell::RefCell;
 
-use echoes_shared::policy::{MAX_BODY_BYTES, MAX_LIMIT, REGION_ATTEMPTS};
+use echoes_shared::policy::{MAX_ANSWER_BYTES, REGION_ATTEMPTS};
 use echoes_shared::sigv4::sign::{Call as SignedCall, signature_headers};
 use echoes_shared::{IdempotencyKey, Region, Timestamp, UserId, validate, wire};
 
@@ -19,12 +20,8 @@ use answer::{Answer, Failure};
 use attempts::Budget;
 use transport::Outgoing;
 
+pub use batch::batch;
 pub use home::delete;
-
-/// Bytes of a core's answer at most: a hundred echoes, each as long as a create may be, are shorter.
-const MAX_ANSWER_BYTES: usize = 8 * 1_024 * 1_024;
-
-const _: () = assert!(MAX_BODY_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
 
 thread_local! {
     static HEALTH: RefCell<HealthTable> = RefCell::default();
@@ -69,13 +66,24 @@ pub async fn ask(
     nearest: &[Region],
     began: Timestamp,
 ) -> Result<Answer, Unavailable> {
+    ask_in_shares(call, config, nearest, began, REGION_ATTEMPTS).await
+}
+
+/// The same, each attempt with what is left of the time divided by `shares`; the last with all of it.
+async fn ask_in_shares(
+    call: &Call,
+    config: &OriginConfig,
+    nearest: &[Region],
+    began: Timestamp,
+    shares: usize,
+) -> Result<Answer, Unavailable> {
     let budget = Budget::new(began);
     let regions: Vec<_> = order(config, nearest).into_iter().take(REGION_ATTEMPTS).collect();
     for (attempts_left, region) in (1..=regions.len()).rev().zip(regions) {
         if budget.is_spent(clock::now()) {
             break;
         }
-        if let Some(answer) = attempt(call, config, region, &budget, attempts_left).await {
+        if let Some(answer) = attempt(call, config, region, &budget, attempts_left.min(shares)).await {
             return Ok(answer);
         }
     }
@@ -172,7 +180,7 @@ fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis:
     let own = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
     let mut headers: Vec<_> = signed.iter().map(own).collect();
     headers.extend(signature);
-    if key.is_some() {
+    if !call.body.is_empty() {
         headers.push(("content-type".to_owned(), validate::JSON.to_owned()));
     }
     let body = call.body.clone();

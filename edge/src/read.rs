@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use echoes_shared::query::ListQuery;
+use echoes_shared::query::{ListQuery, TimelinesQuery};
 use echoes_shared::wire::Resource;
 use echoes_shared::{Problem, Slug, Timestamp};
 use wasm_bindgen::JsValue;
@@ -56,18 +56,16 @@ pub fn cached(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Out
 
 /// Answers a read that is never cached here: another one each time, or one person's.
 pub fn bypassed(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Outcome {
-    let mut target = resource.path();
-    let mut common = Common::Unstored;
-    if let Resource::Timeline(_) = resource {
-        match ListQuery::parse_timeline(query) {
-            Ok(list) => {
-                target.push('?');
-                target.push_str(&list.canonical());
-                common = Common::Revalidated;
-            }
-            Err(problem) => return arrival.refuse(problem),
-        }
-    }
+    let query = match resource {
+        Resource::Timeline(_) => ListQuery::parse_timeline(query).map(|list| Some(list.canonical())),
+        Resource::Timelines => TimelinesQuery::parse(query).map(|several| Some(several.canonical())),
+        _ => Ok(None),
+    };
+    let (target, common) = match query {
+        Ok(Some(query)) => (format!("{}?{query}", resource.path()), Common::Revalidated),
+        Ok(None) => (resource.path(), Common::Unstored),
+        Err(problem) => return arrival.refuse(problem),
+    };
     arrival.later(move |arrival| async move {
         let config = match arrival.config() {
             Ok(config) => config,

@@ -11,7 +11,7 @@ use crate::{read, regions, write};
 pub fn route(arrival: Arrival) -> Outcome {
     let url = arrival.incoming.url();
     let target = target(&url);
-    if let Err(problem) = wire::check_target_size(target.len()) {
+    if let Err(problem) = wire::check_target_size(target) {
         return arrival.refuse(problem);
     }
     let (path, query) = match target.split_once('?') {
@@ -29,8 +29,11 @@ pub fn route(arrival: Arrival) -> Outcome {
     };
     match (method.as_str(), &resource) {
         ("GET" | "HEAD", Resource::Status) => regions::status(arrival),
-        ("GET" | "HEAD", Resource::Random(_) | Resource::Timeline(_)) => read::bypassed(arrival, &resource, query),
+        ("GET" | "HEAD", Resource::Random(_) | Resource::Timeline(_) | Resource::Timelines) => {
+            read::bypassed(arrival, &resource, query)
+        }
         ("POST", Resource::Echoes) => write::create(arrival),
+        ("POST", Resource::Batch) => write::batch(arrival),
         ("DELETE", Resource::Echo(id)) => write::delete(arrival, *id),
         ("GET" | "HEAD", Resource::Feed(_) | Resource::Recent | Resource::Echo(_) | Resource::Emotions) => {
             read::cached(arrival, &resource, query)

@@ -3,6 +3,9 @@
 //! A hit in memory costs a few microseconds, so the hot path calls these bindings rather than the wrappers of `worker`:
 //! names of headers are JavaScript strings made once, and nothing is copied that is not looked at.
 
+use std::future::poll_fn;
+use std::task::Poll;
+
 use js_sys::{Array, JsString, Promise, Uint8Array};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::*;
@@ -135,6 +138,24 @@ pub async fn read_up_to(
         }
         bytes.extend_from_slice(&chunk.to_vec());
     }
+}
+
+/// Runs all of these side by side to their ends, and gives what they give in the same order.
+pub async fn all<T>(work: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut work: Vec<_> = work.into_iter().map(|work| (Box::pin(work), None)).collect();
+    // Few enough that each is looked at whenever one has something to do.
+    poll_fn(|context| {
+        let mut under_way = false;
+        for (work, output) in work.iter_mut().filter(|(_, output)| output.is_none()) {
+            match work.as_mut().poll(context) {
+                Poll::Ready(value) => *output = Some(value),
+                Poll::Pending => under_way = true,
+            }
+        }
+        if under_way { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    work.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 /// Waits. Timers belong to the request that set them, unlike promises of another request, which may not be awaited.

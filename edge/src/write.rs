@@ -1,9 +1,11 @@
 //! Writes: everything that the edge can know is checked before a core is asked. In order: the media type, the token, the key,
 //! the body.
 
+mod batch;
+
 use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::wire::{self, Resource};
-use echoes_shared::{EchoId, IdempotencyKey, NewEcho, Problem, Slug, UserId, validate};
+use echoes_shared::{EchoId, IdempotencyKey, Problem, Slug, UserId, validate};
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
@@ -16,6 +18,8 @@ use crate::origin::{self, Call, Unavailable};
 use crate::response::{Common, Refusal, Reply};
 use crate::runtime::Content;
 use crate::{cache, clock, random};
+
+pub use batch::batch;
 
 /// Seconds after which a caller may try again when no region answers.
 const RETRY_AFTER_SECONDS: u32 = 2;
@@ -40,8 +44,10 @@ pub fn create(arrival: Arrival) -> Outcome {
             Err(problem) => return Ok(Err(problem.into())),
         };
         let reading = clock::now();
-        let (body, echo) = match body(&arrival, &user).await? {
-            Ok(body) => body,
+        let read = body(&arrival, MAX_BODY_BYTES).await?;
+        let (body, echo) = match read.and_then(|body| validate::new_echo(&body, &user, None).map(|echo| (body, echo)))
+        {
+            Ok(read) => read,
             Err(problem) => return Ok(Err(problem.into())),
         };
         // How slowly the caller sends is not the regions' time.
@@ -118,22 +124,19 @@ fn key(arrival: &Arrival) -> Result<IdempotencyKey, Problem> {
     Ok(key)
 }
 
-/// The body as it came, and the echo in it.
-async fn body(arrival: &Arrival, user: &UserId) -> Result<Result<(Vec<u8>, NewEcho), Problem>, JsValue> {
-    let too_large = || validate::body_too_large(MAX_BODY_BYTES);
+/// The body as it came, at most so long.
+async fn body(arrival: &Arrival, limit_bytes: usize) -> Result<Result<Vec<u8>, Problem>, JsValue> {
+    let too_large = || Ok(Err(validate::body_too_large(limit_bytes)));
     let claimed = CONTENT_LENGTH.with(|name| arrival.incoming.header(name));
     // An honest length saves the reading; a dishonest one is found out by it.
-    if claimed.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
-        return Ok(Err(too_large()));
+    if claimed.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > limit_bytes) {
+        return too_large();
     }
-    let bytes = match arrival.incoming.body_up_to(MAX_BODY_BYTES, BODY_MILLIS).await? {
-        Content::Whole(bytes) => bytes,
-        Content::TooLong => return Ok(Err(too_large())),
-        Content::Late => {
-            return Ok(Err(Problem::new(Slug::InvalidRequest, "the body did not come whole within 10 seconds")));
-        }
-    };
-    Ok(validate::new_echo(&bytes, user, None).map(|echo| (bytes, echo)))
+    match arrival.incoming.body_up_to(limit_bytes, BODY_MILLIS).await? {
+        Content::Whole(bytes) => Ok(Ok(bytes)),
+        Content::TooLong => too_large(),
+        Content::Late => Ok(Err(Problem::new(Slug::InvalidRequest, "the body did not come whole within 10 seconds"))),
+    }
 }
 
 /// Gives the core's answer to the caller as it is.

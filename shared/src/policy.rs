@@ -4,6 +4,15 @@
 pub const REGION_ATTEMPTS: usize = 3;
 /// Milliseconds that all attempts of one request may take together.
 pub const REQUEST_DEADLINE_MILLIS: u64 = 2_000;
+/// Milliseconds that an attempt gets of an untouched deadline. A region that takes longer is left for the next one.
+pub const ATTEMPT_MILLIS: u64 = REQUEST_DEADLINE_MILLIS / REGION_ATTEMPTS as u64;
+/// Attempts among which the edge divides a batch's deadline: with one share for each region, the first could not do much.
+pub const BATCH_SHARES: usize = 2;
+/// Milliseconds after which a core answers a batch with what is done: before the edge leaves it, with time for the way between
+/// them. So an operation that hangs, as behind a hot partition, costs neither the others nor the region's good name.
+pub const BATCH_DEADLINE_MILLIS: u64 = 850;
+/// The same for the timelines of several people.
+pub const TIMELINES_DEADLINE_MILLIS: u64 = 500;
 
 /// Items of a page when the caller names no `limit` (contract, *feed, recent, timeline*).
 pub const DEFAULT_LIMIT: u8 = 20;
@@ -16,10 +25,16 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 pub const MAX_BATCH_BODY_BYTES: usize = 1024 * 1024;
 /// Operations of one batch at most (contract, *`POST /v1/echoes/batch`*).
 pub const MAX_BATCH_OPERATIONS: usize = 100;
+/// Bytes that the edge adds at most to a batch for each create that came without a key: `"key":"…",`.
+pub const BATCH_KEY_BYTES: usize = 48;
 /// People of one `GET /v1/timelines` at most (contract).
 pub const MAX_TIMELINE_PEOPLE: usize = 50;
 /// Bytes of a request's path and query at most; either half refuses longer ones.
 pub const MAX_TARGET_BYTES: usize = 4 * 1024;
+/// The same of `GET /v1/timelines`: as many names as it may have, each as long as it may be, every character escaped.
+pub const MAX_TIMELINES_TARGET_BYTES: usize = MAX_TIMELINE_PEOPLE * (3 * MAX_USER_ID_CHARS + 3) + 256;
+/// Bytes of a core's answer at most: a hundred echoes, each as long as a create may be, are shorter.
+pub const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// Characters of a userId at most (contract, *Bodies*).
 pub const MAX_USER_ID_CHARS: usize = 128;
@@ -80,4 +95,8 @@ pub const SIGNATURE_SKEW_SECONDS: u64 = 5 * 60;
 // The grace in which stale answers are refreshed ends before the time in which they may replace an error.
 const _: () = assert!(EDGE_FRESH_SECONDS < EDGE_STALE_WHILE_REVALIDATE_SECONDS);
 const _: () = assert!(EDGE_STALE_WHILE_REVALIDATE_SECONDS < EDGE_STALE_IF_ERROR_SECONDS);
+const _: () = assert!(BATCH_DEADLINE_MILLIS < REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64);
+const _: () = assert!(TIMELINES_DEADLINE_MILLIS < ATTEMPT_MILLIS);
 const _: () = assert!(DEFAULT_LIMIT <= MAX_LIMIT);
+const _: () = assert!(MAX_BODY_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
+const _: () = assert!(MAX_BODY_BYTES * MAX_BATCH_OPERATIONS < MAX_ANSWER_BYTES);

@@ -104,21 +104,26 @@ impl Problem {
 
     /// The body, with the id of the request as its `instance`.
     pub fn to_json(&self, request_id: &str) -> String {
-        let body = Body {
+        // A struct of strings and numbers always serialises.
+        serde_json::to_string(&self.body(request_id)).unwrap_or_default()
+    }
+
+    /// The same as a part of a larger body.
+    pub fn body<'a>(&'a self, request_id: &'a str) -> Body<'a> {
+        Body {
             r#type: format!("{TYPE_BASE}{}", self.slug.as_str()),
             title: self.slug.title(),
             status: self.slug.status(),
             detail: &self.detail,
             instance: request_id,
             errors: &self.errors,
-        };
-        // A struct of strings and numbers always serialises.
-        serde_json::to_string(&body).unwrap_or_default()
+        }
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// A problem's body.
+#[derive(Debug, Serialize)]
+pub struct Body<'a> {
     r#type: String,
     title: &'static str,
     status: u16,

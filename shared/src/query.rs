@@ -1,11 +1,15 @@
 //! Reads query strings: a known parameter once, an unknown one never.
 
+mod timelines;
+
 use std::borrow::Cow;
 
 use crate::cursor;
 use crate::emotion::Emotion;
 use crate::policy::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::problem::{FieldError, Problem};
+
+pub use timelines::TimelinesQuery;
 
 /// What the query of a feed, the recent list or a timeline asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,11 +65,7 @@ impl ListQuery {
     }
 
     fn read_limit(&mut self, value: Cow<str>) -> Result<(), String> {
-        let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-        match value.parse() {
-            Ok(limit @ 1..=MAX_LIMIT) if digits => self.limit = limit,
-            _ => return Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
-        }
+        self.limit = limit(&value)?;
         Ok(())
     }
 
@@ -93,6 +93,14 @@ impl ListQuery {
             text.push_str(cursor);
         }
         text
+    }
+}
+
+fn limit(value: &str) -> Result<u8, String> {
+    let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+    match value.parse() {
+        Ok(limit @ 1..=MAX_LIMIT) if digits => Ok(limit),
+        _ => Err(format!("must be a whole number from 1 to {MAX_LIMIT}")),
     }
 }
 

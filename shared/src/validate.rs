@@ -1,5 +1,6 @@
 //! Reads request bodies field by field, so that one answer names everything that is wrong.
 
+mod batch;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::policy::{
 };
 use crate::problem::{FieldError, Problem, Slug};
 
+pub use batch::{BatchItem, Operation, batch};
 pub use stored::{line_too_long, stored_echo};
 
 /// The media type of every request body.
@@ -52,6 +54,15 @@ pub fn new_echo(body: &[u8], user: &UserId, audio_bucket: Option<&str>) -> Resul
     let Value::Object(fields) = value else {
         return Err(Problem::invalid_field("body", "must be a JSON object"));
     };
+    content(fields, user, audio_bucket).map_err(Problem::invalid)
+}
+
+/// Reads what a create says of its echo.
+fn content(
+    fields: Map<String, Value>,
+    user: &UserId,
+    audio_bucket: Option<&str>,
+) -> Result<NewEcho, Vec<FieldError>> {
     let mut reader = Reader { fields, errors: Vec::new() };
     let emotion = reader.required("emotion", word);
     let content = (
@@ -69,7 +80,7 @@ pub fn new_echo(body: &[u8], user: &UserId, audio_bucket: Option<&str>) -> Resul
             let (s3_url, location, tags, transcript, detected_mood, metadata, days_to_live) = content;
             Ok(NewEcho { emotion, s3_url, location, tags, transcript, detected_mood, metadata, days_to_live })
         }
-        _ => Err(Problem::invalid(errors)),
+        _ => Err(errors),
     }
 }
 

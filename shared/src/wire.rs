@@ -4,7 +4,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 
 use crate::emotion::Emotion;
 use crate::id::{EchoId, UserId};
-use crate::policy::{MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES, MAX_TARGET_BYTES};
+use crate::policy::{
+    BATCH_KEY_BYTES, MAX_BATCH_BODY_BYTES, MAX_BATCH_OPERATIONS, MAX_BODY_BYTES, MAX_TARGET_BYTES,
+    MAX_TIMELINES_TARGET_BYTES,
+};
 use crate::problem::{FieldError, Problem, Slug};
 
 /// The request's id, on every response.
@@ -140,28 +143,36 @@ impl Resource {
 }
 
 /// Everything but RFC 3986's unreserved characters is escaped, as signing wants it.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The problem of a path that names nothing.
 pub fn no_such_path() -> Problem {
     Problem::new(Slug::NotFound, "there is no such path")
 }
 
+/// Bytes that a path and query which begin so may have.
+pub fn max_target_bytes(target: &str) -> usize {
+    if target.starts_with(pattern::TIMELINES) { MAX_TIMELINES_TARGET_BYTES } else { MAX_TARGET_BYTES }
+}
+
 /// Whether a path and query are short enough to be looked at.
-pub fn check_target_size(bytes: usize) -> Result<(), Problem> {
-    if bytes <= MAX_TARGET_BYTES {
+pub fn check_target_size(target: &str) -> Result<(), Problem> {
+    let max_bytes = max_target_bytes(target);
+    if target.len() <= max_bytes {
         return Ok(());
     }
-    let detail = format!("must be at most {MAX_TARGET_BYTES} bytes with its query");
+    let detail = format!("must be at most {max_bytes} bytes with its query");
     Err(Problem {
         errors: vec![FieldError::new("path", detail)],
         ..Problem::new(Slug::TooLarge, "the path is too long")
     })
 }
 
-/// Bytes that a request to this path may carry.
+/// Bytes that a call to this path of a core may carry: what the caller's request may, and in a batch the keys that the edge
+/// gives to creates.
 pub fn max_body_bytes(path: &str) -> usize {
-    if path == pattern::BATCH { MAX_BATCH_BODY_BYTES } else { MAX_BODY_BYTES }
+    const MAX_BATCH_CALL_BYTES: usize = MAX_BATCH_BODY_BYTES + MAX_BATCH_OPERATIONS * BATCH_KEY_BYTES;
+    if path == pattern::BATCH { MAX_BATCH_CALL_BYTES } else { MAX_BODY_BYTES }
 }
 
 /// Reads the caller's key for a create.

@@ -11,6 +11,7 @@
     reason = "support of tests: what goes wrong here is a test that failed"
 )]
 
+pub mod batches;
 pub mod cities;
 pub mod clock;
 pub mod control;

@@ -5,7 +5,7 @@ use std::fmt;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
-use echoes_shared::{Problem, Slug, etag, hex, wire};
+use echoes_shared::{Problem, Region, Slug, etag, hex, wire};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -26,7 +26,7 @@ const LIST_TAG_BYTES: usize = 12;
 const MAX_REQUEST_ID_CHARS: usize = 64;
 
 /// The id of a request, from the edge or made here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct RequestId(String);
 
 impl RequestId {
@@ -34,6 +34,10 @@ impl RequestId {
         let usable = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len());
         let given = headers.get(wire::CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
         given.map_or_else(Self::default, |id| Self(id.to_owned()))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -102,6 +106,15 @@ pub(super) fn written(written: &Written, watch: Stopwatch) -> Response {
     response
 }
 
+/// What several writes came to.
+pub(super) fn results(body: &impl Serialize, watch: Stopwatch) -> Response {
+    let mut response = json(StatusCode::OK, serialise(body));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &timing(watch));
+    response
+}
+
 pub(super) fn no_content() -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -155,17 +168,31 @@ impl IntoResponse for ServiceError {
             }
             Self::Store(cause) => {
                 tracing::error!(%cause, "the store did not answer");
-                problem(Problem::new(
-                    Slug::Unavailable,
-                    match cause {
-                        StoreError::Throttled { .. } => "the store is at its limit",
-                        StoreError::Contended => "the echo is being changed by others",
-                        StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
-                    },
-                ))
+                problem(unavailable(&cause))
             }
         }
     }
+}
+
+/// What is wrong with a part of a request, in the words for a whole one; or the region that must be asked for it.
+pub(super) fn part(error: ServiceError) -> Result<Problem, Region> {
+    match error {
+        ServiceError::Problem(found) => Ok(found),
+        ServiceError::Elsewhere(home) => Err(home),
+        ServiceError::Store(cause) => {
+            tracing::error!(%cause, "the store did not answer for a part");
+            Ok(unavailable(&cause))
+        }
+    }
+}
+
+fn unavailable(cause: &StoreError) -> Problem {
+    let detail = match cause {
+        StoreError::Throttled { .. } => "the store is at its limit",
+        StoreError::Contended => "the echo is being changed by others",
+        StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
+    };
+    Problem::new(Slug::Unavailable, detail)
 }
 
 fn cacheable(bytes: Vec<u8>, tag: &str, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {

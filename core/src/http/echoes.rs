@@ -59,9 +59,13 @@ pub(super) async fn remove(
     headers: HeaderMap,
 ) -> Result<Response, ServiceError> {
     let (echo, user) = (echo_id(&uri)?, caller(&headers)?);
-    let fallback = headers.get(wire::CORE_FALLBACK).is_some_and(|value| value == "1");
-    context.service.delete(&user, echo, fallback, clock::now()).await?;
+    context.service.delete(&user, echo, is_fallback(&headers), clock::now()).await?;
     Ok(answer::no_content())
+}
+
+/// Whether the home of what is to be written is down.
+pub(super) fn is_fallback(headers: &HeaderMap) -> bool {
+    headers.get(wire::CORE_FALLBACK).is_some_and(|value| value == "1")
 }
 
 fn echo_id(uri: &Uri) -> Result<EchoId, Problem> {

@@ -17,9 +17,10 @@ use crate::units;
 /// The label of requests that match no route.
 const NO_ROUTE: &str = "none";
 
-/// Takes the edge's request id, or makes one, and puts it on the answer.
-pub(super) async fn identify(request: Request, next: Next) -> Response {
+/// Takes the edge's request id, or makes one, gives it to the handler and puts it on the answer.
+pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
+    request.extensions_mut().insert(id.clone());
     // Every line logged on the way carries the id.
     let span = tracing::info_span!("request", request_id = %id);
     let response = next.run(request).instrument(span).await;

@@ -12,7 +12,7 @@ use axum::routing::{delete, get, post};
 use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
-use super::{Context, admission, answer, auth, echoes, emotions, observe, status, users};
+use super::{Context, admission, answer, auth, batch, echoes, emotions, observe, status, timelines, users};
 use crate::service::ServiceError;
 
 /// The signed API.
@@ -23,9 +23,11 @@ pub fn api(context: Arc<Context>) -> Router {
         .route(pattern::RANDOM, get(emotions::random))
         .route(pattern::ECHOES, post(echoes::create))
         .route(pattern::RECENT, get(echoes::recent))
+        .route(pattern::BATCH, post(batch::run))
         .route(pattern::ECHO, get(echoes::one))
         .route(pattern::ECHO, delete(echoes::remove))
         .route(pattern::TIMELINE, get(users::timeline))
+        .route(pattern::TIMELINES, get(timelines::several))
         .route(pattern::STATUS, get(status::status))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)

@@ -8,7 +8,7 @@ use super::{Service, ServiceError, StoreError};
 use crate::store::Page;
 
 /// The body of a feed, the recent list or a timeline.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct List {
     echoes: Vec<Echo>,
@@ -50,7 +50,7 @@ pub struct RandomEcho {
 }
 
 /// The list that a cursor belongs to. `#` is in no userId and no emotion, so no two lists share a name.
-enum Scope<'a> {
+pub(super) enum Scope<'a> {
     Feed(Emotion),
     Recent,
     Timeline(&'a UserId, Option<Emotion>),
@@ -130,7 +130,7 @@ impl Service {
         position.map(Some).map_err(|error| Problem::invalid_field("cursor", error.to_string()))
     }
 
-    fn list(&self, scope: &Scope<'_>, page: Page) -> List {
+    pub(super) fn list(&self, scope: &Scope<'_>, page: Page) -> List {
         let next_cursor = page.next.map(|last| self.cursor_keys.sign(&scope.name(), last));
         List { echoes: page.echoes, next_cursor }
     }

@@ -1,6 +1,6 @@
 //! Writes: creating and deleting echoes.
 
-use echoes_shared::{Echo, EchoId, IdempotencyKey, Problem, Slug, Timestamp, UserId, validate};
+use echoes_shared::{Echo, EchoId, IdempotencyKey, NewEcho, Problem, Slug, Timestamp, UserId, validate};
 
 use super::{Service, ServiceError};
 use crate::store::{CreateOutcome, DeleteOutcome, NewItem};
@@ -25,6 +25,17 @@ impl Service {
     ) -> Result<Written, ServiceError> {
         key.check_window(now).map_err(|error| Problem::invalid_field("Idempotency-Key", error.to_string()))?;
         let content = validate::new_echo(body, &user, Some(self.audio_bucket.as_str()))?;
+        self.create_checked(user, key, content, now).await
+    }
+
+    /// Creates an echo whose key and content have been checked.
+    pub(super) async fn create_checked(
+        &self,
+        user: UserId,
+        key: IdempotencyKey,
+        content: NewEcho,
+        now: Timestamp,
+    ) -> Result<Written, ServiceError> {
         let new = NewItem::new(user, key, content, self.region);
         let clash = |detail| Err(Problem::new(Slug::Conflict, detail).into());
         match self.store.create(&new, now).await? {

@@ -8,8 +8,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use echoes_core::config::{Environment, StoreConfig};
 use echoes_core::metrics::Metrics;
+use echoes_core::service::Service;
 use echoes_core::store::Store;
 use echoes_core::store::table::Billing;
+use echoes_shared::cursor::CursorKeys;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
@@ -93,6 +95,28 @@ impl Engine {
         };
         let config = StoreConfig::read(&Environment::new(look_up)).unwrap();
         Store::over(self.client(), config, Metrics::new().unwrap())
+    }
+
+    /// Where it listens.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The same engine behind something that listens elsewhere.
+    pub fn behind(&self, endpoint: String) -> Self {
+        Self { endpoint, _process: None }
+    }
+
+    /// A service of `region` over the tables of `prefix`.
+    pub fn service_of(&self, prefix: &str, region: echoes_shared::Region) -> Service {
+        let cursor_keys = CursorKeys::parse("test:secret-of-cursors").unwrap();
+        Service::new(self.tables(prefix, region.as_str()), region, cursor_keys, "echoes-audio".parse().unwrap())
+    }
+
+    /// A service of eu-west-1 over new, empty tables.
+    pub async fn service(&self, prefix: &str) -> Service {
+        self.store(prefix).await;
+        self.service_of(prefix, echoes_shared::Region::EuWest1)
     }
 
     /// A store of eu-west-1 over new, empty tables.

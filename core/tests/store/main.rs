@@ -8,22 +8,28 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod batch;
 mod buckets;
 mod cases;
 mod engine;
+mod proxy;
+mod timelines;
 
 use engine::Engine;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynoxide() {
-    let engine = Engine::dynoxide().await;
-    cases::all(&engine).await;
-    buckets::all(&engine).await;
+    all(&Engine::dynoxide().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynamodb_local() {
-    let engine = Engine::dynamodb_local().await;
-    cases::all(&engine).await;
-    buckets::all(&engine).await;
+    all(&Engine::dynamodb_local().await).await;
+}
+
+async fn all(engine: &Engine) {
+    cases::all(engine).await;
+    buckets::all(engine).await;
+    batch::all(engine).await;
+    timelines::all(engine).await;
 }

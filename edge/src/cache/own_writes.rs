@@ -68,8 +68,9 @@ impl OwnWrites {
             return false;
         }
         // What cannot be read is not shown.
-        serde_json::from_slice(body).map_or(true, |Shown { echo_id, echoes }| {
-            let listed = echoes.into_iter().filter_map(|echo| echo.echo_id);
+        serde_json::from_slice(body).map_or(true, |Shown { echo_id, echoes, timelines }| {
+            let several = timelines.into_iter().flat_map(|list| list.echoes);
+            let listed = echoes.into_iter().chain(several).filter_map(|echo| echo.echo_id);
             echo_id.into_iter().chain(listed).any(|id| self.is_gone(id))
         })
     }
@@ -79,9 +80,18 @@ impl OwnWrites {
         if !self.any_gone_in(body) {
             return None;
         }
+        let mut several = serde_json::from_slice::<Several<'_>>(body);
+        if let Ok(several) = &mut several {
+            several.timelines.iter_mut().for_each(|list| self.take_gone_out_of(list));
+            return serde_json::to_vec(several).ok();
+        }
         let mut list: List<'_> = serde_json::from_slice(body).ok()?;
-        list.echoes.retain(|echo| !self.any_gone_in(echo.get().as_bytes()));
+        self.take_gone_out_of(&mut list);
         serde_json::to_vec(&list).ok()
+    }
+
+    fn take_gone_out_of(&self, list: &mut List<'_>) {
+        list.echoes.retain(|echo| !self.any_gone_in(echo.get().as_bytes()));
     }
 }
 
@@ -89,18 +99,36 @@ impl OwnWrites {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct List<'a> {
+    /// Whose it is, where there are several.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    user_id: Option<&'a RawValue>,
     #[serde(borrow)]
     echoes: Vec<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
 }
 
-/// The ids that count in a body: the echo's own, or those of a list's echoes.
+/// Several people's lists as the cores write them.
+#[derive(Serialize, Deserialize)]
+struct Several<'a> {
+    #[serde(borrow)]
+    timelines: Vec<List<'a>>,
+    failed: &'a RawValue,
+}
+
+/// The ids that count in a body: the echo's own, or those of a list's echoes, or of several lists'.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shown {
     echo_id: Option<EchoId>,
     #[serde(default)]
+    echoes: Vec<Listed>,
+    #[serde(default)]
+    timelines: Vec<ShownList>,
+}
+
+#[derive(Deserialize)]
+struct ShownList {
     echoes: Vec<Listed>,
 }
 
@@ -163,6 +191,21 @@ mod tests {
         let rest = writes().without_gone(list.as_bytes()).unwrap();
         assert_eq!(String::from_utf8(rest).unwrap(), format!(r#"{{"echoes":[{quoting}],"nextCursor":"c"}}"#));
         assert_eq!(writes().without_gone(quoting.as_bytes()), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_gone_echo_is_taken_out_of_several_lists() {
+        let list = |user: &str, ids: &[&str]| {
+            let echoes: Vec<_> = ids.iter().map(|id| format!(r#"{{"echoId":"{id}"}}"#)).collect();
+            format!(r#"{{"userId":"{user}","echoes":[{}],"nextCursor":"c"}}"#, echoes.join(","))
+        };
+        let body = |anas: &[&str]| {
+            let failed = r#"[{"userId":"cyd","problem":{"status":503}}]"#;
+            format!(r#"{{"timelines":[{},{}],"failed":{failed}}}"#, list("ana", anas), list("ben", &[OTHER]))
+        };
+        let rest = writes().without_gone(body(&[GONE, OTHER]).as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(rest).unwrap(), body(&[OTHER]));
+        assert_eq!(writes().without_gone(body(&[OTHER]).as_bytes()), None);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

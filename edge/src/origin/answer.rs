@@ -5,10 +5,10 @@ use std::fmt;
 use echoes_shared::wire;
 use echoes_shared::{Region, Timestamp};
 
-use super::attempts::FULL_SHARE_MILLIS;
 use super::transport::Received;
 use crate::cache::tag_of_the_rest;
 use crate::response::header;
+use echoes_shared::policy::ATTEMPT_MILLIS;
 
 /// The headers of a core's answer that matter to the edge or the caller.
 pub const WANTED: &[&str] = &[
@@ -61,7 +61,7 @@ impl std::error::Error for Failure {}
 impl Failure {
     /// Whether it tells that the region is not well, after a call that had `deadline_millis`.
     pub fn blames_the_region(self, deadline_millis: u32) -> bool {
-        self != Self::Late || u64::from(deadline_millis) >= FULL_SHARE_MILLIS
+        self != Self::Late || u64::from(deadline_millis) >= ATTEMPT_MILLIS
     }
 
     /// The same after a call that only asked how the core is: one that says so itself, being busy or without its table, may

@@ -1,12 +1,10 @@
 //! Divides one deadline among the attempts of a request.
 
 use echoes_shared::Timestamp;
-use echoes_shared::policy::{REGION_ATTEMPTS, REQUEST_DEADLINE_MILLIS};
+use echoes_shared::policy::{ATTEMPT_MILLIS, REQUEST_DEADLINE_MILLIS};
 
 /// An attempt is worth making only with so many milliseconds for it.
 const LEAST_MILLIS: u64 = 50;
-/// What an attempt gets of an untouched deadline. A region that does not answer within less has not failed.
-pub const FULL_SHARE_MILLIS: u64 = REQUEST_DEADLINE_MILLIS / REGION_ATTEMPTS as u64;
 
 /// What is left of a request's time.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +24,7 @@ impl Budget {
     pub fn share_millis(&self, now: Timestamp, attempts_left: usize) -> u32 {
         let left = self.ends.millis_since(now);
         let share = left / u64::try_from(attempts_left.max(1)).unwrap_or(1);
-        u32::try_from(share.max(left.min(FULL_SHARE_MILLIS)).max(LEAST_MILLIS)).unwrap_or(u32::MAX)
+        u32::try_from(share.max(left.min(ATTEMPT_MILLIS)).max(LEAST_MILLIS)).unwrap_or(u32::MAX)
     }
 
     /// Whether there is no time for another attempt.
@@ -70,7 +68,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn time_that_was_lost_is_taken_from_the_last() {
         let budget = Budget::new(at(0));
-        assert_eq!(u64::from(budget.share_millis(at(900), 3)), FULL_SHARE_MILLIS);
-        assert_eq!(u64::from(budget.share_millis(at(900 + FULL_SHARE_MILLIS), 2)), 1_100 - FULL_SHARE_MILLIS);
+        assert_eq!(u64::from(budget.share_millis(at(900), 3)), ATTEMPT_MILLIS);
+        assert_eq!(u64::from(budget.share_millis(at(900 + ATTEMPT_MILLIS), 2)), 1_100 - ATTEMPT_MILLIS);
     }
 }

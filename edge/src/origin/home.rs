@@ -82,13 +82,41 @@ impl Search {
 
 /// Asks for a delete. `began` is when somebody began to wait for it.
 pub async fn delete(
-    mut call: Call,
+    call: Call,
     config: &OriginConfig,
     nearest: &[Region],
     began: Timestamp,
 ) -> Result<Answer, Unavailable> {
+    run(Search::new(order(config, nearest)), call, config, began).await
+}
+
+/// Asks for what `from` was asked for already and says that `home` must do.
+pub async fn sent_on(
+    call: Call,
+    config: &OriginConfig,
+    nearest: &[Region],
+    began: Timestamp,
+    from: Region,
+    home: Region,
+) -> Result<Answer, Unavailable> {
+    let others = order(config, nearest).into_iter().filter(|region| *region != from).collect();
+    let mut search = Search { asked: vec![from], ..Search::new(others) };
+    search.sent_on(from, home, !is_reachable(config, home));
+    run(search, call, config, began).await
+}
+
+/// Whether the region has a core that did not fail lately.
+fn is_reachable(config: &OriginConfig, region: Region) -> bool {
+    config.cores.contains_key(&region) && !is_avoided(region)
+}
+
+async fn run(
+    mut search: Search,
+    mut call: Call,
+    config: &OriginConfig,
+    began: Timestamp,
+) -> Result<Answer, Unavailable> {
     let budget = Budget::new(began);
-    let mut search = Search::new(order(config, nearest));
     while let Some(step) = search.next() {
         if budget.is_spent(clock::now()) {
             break;
@@ -98,8 +126,7 @@ pub async fn delete(
             None => search.failed(step.region),
             Some(answer) => match answer.home() {
                 Some(home) if !step.fallback => {
-                    let reachable = config.cores.contains_key(&home) && !is_avoided(home);
-                    search.sent_on(step.region, home, !reachable);
+                    search.sent_on(step.region, home, !is_reachable(config, home));
                 }
                 // A misdirected call without a home that we know, or in spite of the fallback.
                 _ if answer.status == 421 => search.failed(step.region),

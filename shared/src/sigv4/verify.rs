@@ -14,10 +14,10 @@ use subtle::ConstantTimeEq;
 
 use super::keys::EdgeKeys;
 use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, settings};
-use crate::policy::{MAX_TARGET_BYTES, SIGNATURE_SKEW_SECONDS};
+use crate::policy::SIGNATURE_SKEW_SECONDS;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
-use crate::wire::{CORE_PREFIX, SERVICE};
+use crate::wire::{CORE_PREFIX, SERVICE, max_target_bytes};
 
 const AUTHORIZATION: &str = "authorization";
 const HOST: &str = "host";
@@ -104,7 +104,7 @@ impl Verifier {
 
     /// Judges the head; the body must then be checked against the hash returned.
     pub fn verify(&self, head: Head<'_>, now: Timestamp) -> Result<ClaimedBody, Refusal> {
-        if head.target.len() > MAX_TARGET_BYTES {
+        if head.target.len() > max_target_bytes(head.target) {
             return Err(Refusal::Malformed);
         }
         refuse_query_credentials(head.target)?;

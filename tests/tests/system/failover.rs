@@ -19,7 +19,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_millis(300);
 
 /// A region is broken in this way until the end of the test; then it is mended, and the edge has seen that.
-fn with_fault(world: &World, region: Region, fault: &Value, test: impl FnOnce()) {
+pub fn with_fault(world: &World, region: Region, fault: &Value, test: impl FnOnce()) {
     let control = world.control();
     control.change(region, fault);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
@@ -41,7 +41,8 @@ pub fn mend(world: &World) {
     });
 }
 
-fn in_time(response: &Response) {
+/// Demands that the answer came within the deadline.
+pub fn in_time(response: &Response) {
     assert!(response.took <= DEADLINE + SLACK, "expected an answer within 2 s\n{response}");
 }
 

@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod bad_query;
+mod batch;
 mod caching;
 mod cors;
 mod create;
@@ -37,6 +38,7 @@ mod signatures;
 mod stack;
 mod status;
 mod timeline;
+mod timelines;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,6 +69,9 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     create::TRIALS,
     delete::TRIALS,
     timeline::TRIALS,
+    batch::TRIALS,
+    batch::HOMES,
+    timelines::TRIALS,
     status::TRIALS,
     identity::TRIALS,
     bad_input::TRIALS,
@@ -90,10 +95,13 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     readme::ALONE,
     bad_query::ALONE,
     idempotency::ALONE,
+    batch::ALONE,
     replication::FAULTS,
     operator::FAULTS,
     failover::FAULTS,
     outage::FAULTS,
+    batch::FAULTS,
+    timelines::FAULTS,
 ];
 
 /// Two processors carry five servers and the Workers runtime besides.

@@ -23,7 +23,7 @@ pub async fn any_item(engine: &Engine, table: &str) -> Item {
     found.items.unwrap_or_default().remove(0)
 }
 
-/// Writes copies of `item`. They are in no list of recent echoes.
+/// Writes copies of `item`. They are in the timelines and the feeds of their emotions, and in no other index.
 pub async fn write(engine: &Engine, table: &str, item: &Item, copies: &[Copy]) {
     let client = engine.client();
     let batch = |copies: &[Copy]| {
@@ -45,12 +45,11 @@ fn placed(item: &Item, copy: &Copy) -> Item {
     let mut put = |name: &str, value: String| item.insert(name.to_owned(), AttributeValue::S(value));
     put("userId", copy.hash.clone());
     put("timestamp", keys::sort_key(copy.id));
-    put("echoId", copy.id.to_string());
     put("emotion", copy.emotion.to_string());
     put("emotionTimestamp", keys::emotion_sort_key(copy.emotion, copy.id));
-    put("random", copy.emotion.to_string());
-    put("lot", keys::lot(copy.id));
     put("updatedAt", copy.id.timestamp().to_string());
-    item.remove("recent");
+    for other in ["echoId", "random", "lot", "recent"] {
+        item.remove(other);
+    }
     item
 }

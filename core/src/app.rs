@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tracing_subscriber::EnvFilter;
 
+use crate::clock;
 use crate::config::{ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::metrics::Metrics;
@@ -84,6 +85,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     tracing::info!(%region, listen = %config.listen, admin = %config.admin_listen, "serving");
 
     let (stop, stopped) = watch::channel(false);
+    let settings = tokio::spawn(store.clone().keep_settings_fresh(clock::now, stopped.clone()));
     let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
@@ -102,6 +104,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     if tokio::time::timeout(DRAIN_TIMEOUT, async { tokio::join!(api, beside) }).await.is_err() {
         tracing::warn!("some requests or some work did not end in time");
     }
+    settings.abort();
     admin.abort();
     Ok(())
 }

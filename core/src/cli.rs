@@ -4,6 +4,7 @@ mod export;
 mod import;
 mod progress;
 mod serve;
+mod shards;
 mod table;
 mod work;
 
@@ -40,7 +41,7 @@ enum Command {
     /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
     /// off), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
     Work(work::WorkArgs),
-    /// Create, describe or check this region's tables.
+    /// Create, describe or check this region's tables, or grow the shards of a list.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
     Table(table::TableArgs),

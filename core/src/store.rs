@@ -16,6 +16,7 @@ mod people;
 mod placement;
 mod profile;
 mod scan;
+mod shards;
 mod size;
 mod sweep;
 pub mod table;
@@ -29,12 +30,14 @@ use aws_sdk_dynamodb::Client;
 use crate::config::StoreConfig;
 use crate::metrics::Metrics;
 use people::People;
+use shards::Shards;
 
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
 pub use error::StoreError;
 pub use scan::{ScanPage, Segment};
+pub use shards::{SETTLE_SECONDS, ShardSetting, ShardedList, TICK, UnknownList};
 pub use sweep::{SweepPosition, SweepStep};
 pub use walk::Page;
 
@@ -45,6 +48,7 @@ pub struct Store {
     config: Arc<StoreConfig>,
     metrics: Metrics,
     people: Arc<People>,
+    shards: Arc<Shards>,
 }
 
 impl Store {
@@ -55,7 +59,7 @@ impl Store {
 
     /// A store over the tables of `config` through a client of the caller's making.
     pub fn over(client: Client, config: StoreConfig, metrics: Metrics) -> Self {
-        Self { client, config: Arc::new(config), metrics, people: Arc::default() }
+        Self { client, config: Arc::new(config), metrics, people: Arc::default(), shards: Arc::default() }
     }
 
     fn echoes(&self) -> &str {

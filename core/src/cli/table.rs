@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Failure;
+use super::shards::ShardsArgs;
 use crate::store::table::Billing;
 
 /// `echoes table …`
@@ -38,6 +39,8 @@ enum TableCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show or raise the number of shards of an emotion's feed, or of the recent list.
+    Shards(ShardsArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -70,6 +73,7 @@ impl TableArgs {
                 }
                 Ok(())
             }
+            TableCommand::Shards(args) => args.run(&store).await,
             TableCommand::Check { json } => {
                 let differences = store.check_tables().await.map_err(Failure::failed)?;
                 if json {

@@ -1,5 +1,6 @@
 //! Small items of `EchoesOps`: markers, counts and settings, read a partition at a time.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::schema;
 
@@ -60,6 +61,18 @@ impl Store {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(StoreError::from_sdk(OPERATION, &error)),
+            },
+        }
+    }
+
+    /// Sends a conditional update; `false` where its condition did not hold.
+    pub(super) async fn update_ops(&self, request: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
+        const OPERATION: &str = "UpdateItem";
+        match self.count(OPERATION, request.send().await) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
                 _ => Err(StoreError::from_sdk(OPERATION, &error)),
             },
         }

@@ -1,6 +1,5 @@
 //! Where an echo's item lies: under its person or a bucket of that, in a shard of its emotion and of its month.
 
-use echoes_shared::keys;
 use echoes_shared::{Echo, EchoId, Timestamp, UserId};
 
 use super::{Store, StoreError};
@@ -21,8 +20,8 @@ impl Store {
     pub(super) async fn placement(&self, echo: &Echo, now: Timestamp) -> Result<Placement, StoreError> {
         Ok(Placement {
             person: self.home_of(&echo.user_id, echo.echo_id, now).await?,
-            emotion: echo.emotion.to_string(),
-            recent: keys::recent_key(echo.timestamp, now),
+            emotion: self.feed_key(echo.emotion, echo.echo_id, now).await,
+            recent: self.recent_key(echo.echo_id, now).await,
         })
     }
 

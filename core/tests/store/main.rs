@@ -10,9 +10,11 @@
 
 mod batch;
 mod buckets;
+mod bulk;
 mod cases;
 mod engine;
 mod proxy;
+mod shards;
 mod timelines;
 
 use engine::Engine;
@@ -32,4 +34,5 @@ async fn all(engine: &Engine) {
     buckets::all(engine).await;
     batch::all(engine).await;
     timelines::all(engine).await;
+    shards::all(engine).await;
 }

@@ -43,12 +43,12 @@ pub enum CreateOutcome {
     Repeated(Box<Echo>),
     /// An earlier create of other content under the same key.
     Clash,
-    /// A tombstone: the echo was created and has been deleted.
+    /// A tombstone, or the erasure of the person: the echo was created and has been deleted, or is as one that was.
     Deleted,
 }
 
 impl Store {
-    /// Stores a new echo unless its key is taken, in one round trip.
+    /// Stores a new echo unless its key is taken or its person has been erased since.
     pub async fn create(&self, new: &NewItem, now: Timestamp) -> Result<CreateOutcome, StoreError> {
         match self.put_if_absent(new, now).await? {
             None => Ok(CreateOutcome::Created),
@@ -59,7 +59,12 @@ impl Store {
     /// Stores a new echo, or answers what lies under its key.
     pub(super) async fn put_if_absent(&self, new: &NewItem, now: Timestamp) -> Result<Option<Item>, StoreError> {
         const OPERATION: &str = "PutItem";
-        let place = self.placement(&new.echo, now).await?;
+        let Echo { user_id, echo_id, .. } = &new.echo;
+        let (place, erased) =
+            tokio::try_join!(self.placement(&new.echo, now), self.is_erased(user_id, *echo_id, now))?;
+        if erased {
+            return Ok(CreateOutcome::Deleted);
+        }
         let request = self
             .client
             .put_item()

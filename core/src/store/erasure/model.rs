@@ -45,6 +45,15 @@ struct Site {
     creating: Option<(u64, Key)>,
 }
 
+/// A region that replication does not reach.
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    at: usize,
+    until_millis: u64,
+    /// The tables replicate each for itself: the echoes alone may lag.
+    echoes_alone: bool,
+}
+
 struct World {
     rng: ChaCha8Rng,
     seed: u64,
@@ -52,7 +61,7 @@ struct World {
     sites: Vec<Site>,
     /// Writes under way, each to one site.
     messages: Vec<(usize, usize, Write)>,
-    cut: Option<usize>,
+    cut: Option<Cut>,
     created: BTreeSet<Key>,
     deleted: BTreeSet<EchoId>,
     /// Up to when somebody said that it is done.
@@ -142,8 +151,12 @@ impl World {
             return;
         }
         let index = self.rng.random_range(0..self.messages.len());
-        let (from, to, _) = self.messages[index];
-        if self.cut != Some(from) && self.cut != Some(to) {
+        let (from, to, write) = &self.messages[index];
+        let is_cut = self.cut.is_some_and(|cut| {
+            let concerns = !cut.echoes_alone || matches!(write, Write::Echo(..));
+            self.now_millis < cut.until_millis && concerns && [*from, *to].contains(&cut.at)
+        });
+        if !is_cut {
             let (_, to, write) = self.messages.swap_remove(index);
             self.sites[to].apply(write);
         }
@@ -238,7 +251,7 @@ impl World {
     fn walk(&mut self, at: usize, walk: &mut Walk, erasure: &Erasure<'_>, dies: bool) -> bool {
         let now = self.sites[at].clock(self.now_millis);
         let duty = erasure.duty(now);
-        for _ in 0..self.rng.random_range(1..8) {
+        for _ in 0..self.rng.random_range(1..4) {
             let is_next = |(hash, id): &&Key| {
                 let place = (walk.place.hash.as_deref().unwrap_or_default(), walk.place.after);
                 id.timestamp() <= walk.up_to
@@ -288,14 +301,20 @@ impl World {
         match self.rng.random_range(0..100) {
             0..40 => (0..self.rng.random_range(0..12)).for_each(|_| self.deliver()),
             40..75 => {
-                let dies = self.rng.random_bool(0.2);
-                self.work(at, dies);
+                for _ in 0..self.rng.random_range(1..4) {
+                    let dies = self.rng.random_bool(0.2);
+                    self.work(at, dies);
+                }
             }
             75..81 => self.begin_create(at),
             81..90 => self.change(at),
             90..92 if self.now_millis < 20_000 || self.rng.random_bool(0.05) => self.request(at),
-            93..95 => self.cut = Some(at),
-            95..99 => self.cut = None,
+            90..92 => {}
+            92..98 if self.cut.is_none_or(|cut| self.now_millis >= cut.until_millis) => {
+                let until_millis = self.now_millis + self.rng.random_range(0..150_000);
+                self.cut = Some(Cut { at, until_millis, echoes_alone: self.rng.random_bool(0.7) });
+            }
+            92..98 => {}
             // Some time passes.
             _ => self.now_millis += self.rng.random_range(0..10_000),
         }
@@ -348,7 +367,7 @@ fn tally(walk: &mut Walk, key: &Key, deleted_at: Timestamp, now: Timestamp) {
 #[test]
 fn done_is_done_whatever_happened() {
     let (mut erased, mut erased_early, mut longest_millis) = (0, 0, 0);
-    for seed in 0..80 {
+    for seed in 0..60 {
         let mut world = World::new(seed);
         for _ in 0..1_000 {
             world.anything();
@@ -359,5 +378,5 @@ fn done_is_done_whatever_happened() {
         erased += usize::from(world.done.is_some());
     }
     println!("{erased} erased, {erased_early} of them in spite of everything, the others within {longest_millis} ms of quiet");
-    assert!(erased > 60 && erased_early > 40, "{erased} {erased_early}");
+    assert!(erased > 40 && erased_early > 20, "{erased} {erased_early}");
 }

@@ -3,7 +3,6 @@
 use crate::emotion::Emotion;
 use crate::id::{EchoId, UserId};
 use crate::policy::RECENT_DAYS;
-use crate::region::Region;
 use crate::timestamp::{Month, TEXT_BYTES, Timestamp};
 
 /// Between the parts of a key. No person's name, emotion or time contains it.
@@ -97,35 +96,6 @@ pub fn above_sort_keys(up_to: Timestamp) -> String {
     format!("{up_to}{SEPARATOR}~")
 }
 
-/// The hash key in `EchoesOps` of what the regions say of a person.
-pub fn person_key(user: &UserId) -> String {
-    format!("person{SEPARATOR}{user}")
-}
-
-/// What the range keys of a person's erasure begin with; the region's name follows.
-pub const ERASURE_PREFIX: &str = "erasure#";
-
-/// The range key of what a region says of a person's erasure.
-pub fn erasure_key(region: Region) -> String {
-    format!("{ERASURE_PREFIX}{region}")
-}
-
-/// The region of a key of [`erasure_key`].
-pub fn region_of_erasure_key(key: &str) -> Option<Region> {
-    key.strip_prefix(ERASURE_PREFIX)?.parse().ok()
-}
-
-/// The range key of a person on a list of erasures, as a region put it there.
-pub fn erasure_entry_key(user: &UserId, region: Region) -> String {
-    format!("{user}{SEPARATOR}{region}")
-}
-
-/// The person and the region of a key of [`erasure_entry_key`].
-pub fn of_erasure_entry_key(key: &str) -> Option<(UserId, Region)> {
-    let (user, region) = key.split_once(SEPARATOR)?;
-    Some((user.parse().ok()?, region.parse().ok()?))
-}
-
 /// The range key of `userId-emotion-index`.
 pub fn emotion_sort_key(emotion: Emotion, echo: EchoId) -> String {
     format!("{}{}", emotion_prefix(emotion), sort_key(echo))
@@ -192,16 +162,6 @@ mod tests {
         let letter = id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a2a");
         assert!(below_sort_key(letter) > sort_key(id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a29")));
         assert!(below_sort_key(letter) < sort_key(letter));
-    }
-
-    #[test]
-    fn keys_of_an_erasure_read_back() {
-        let ana: UserId = "auth0|a.b@c".parse().unwrap();
-        let entry = erasure_entry_key(&ana, Region::EuWest1);
-        assert_eq!(of_erasure_entry_key(&entry), Some((ana, Region::EuWest1)));
-        assert!(["", "ana", "ana#", "#eu-west-1", "ana#mars-1"].iter().all(|key| of_erasure_entry_key(key).is_none()));
-        assert_eq!(region_of_erasure_key(&erasure_key(Region::UsWest2)), Some(Region::UsWest2));
-        assert_eq!(region_of_erasure_key("erasure#"), None);
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub enum CreateOutcome {
 impl Store {
     /// Stores a new echo unless its key is taken or its person has been erased since.
     pub async fn create(&self, new: &NewItem, now: Timestamp) -> Result<CreateOutcome, StoreError> {
+        if self.is_erased(&new.echo.user_id, new.echo.echo_id, now).await? {
+            return Ok(CreateOutcome::Deleted);
+        }
         match self.put_if_absent(new, now).await? {
             None => Ok(CreateOutcome::Created),
             Some(old) => Ok(new.compare(item::read(&old).map_err(damaged)?)),
@@ -59,12 +62,7 @@ impl Store {
     /// Stores a new echo, or answers what lies under its key.
     pub(super) async fn put_if_absent(&self, new: &NewItem, now: Timestamp) -> Result<Option<Item>, StoreError> {
         const OPERATION: &str = "PutItem";
-        let Echo { user_id, echo_id, .. } = &new.echo;
-        let (place, erased) =
-            tokio::try_join!(self.placement(&new.echo, now), self.is_erased(user_id, *echo_id, now))?;
-        if erased {
-            return Ok(CreateOutcome::Deleted);
-        }
+        let place = self.placement(&new.echo, now).await?;
         let request = self
             .client
             .put_item()

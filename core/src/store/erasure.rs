@@ -13,9 +13,9 @@
 //!   after it: a create needs an empty place, an edit the version that it has read. How long replication takes, and whether the
 //!   records overtake the echoes, does not matter; a region that lags or is cut off disagrees, or says nothing, and the
 //!   erasure runs until it is back.
-//! * A place that was empty in every region stays so: creates of up to that time are refused (`Store::is_erased`) by every process
-//!   that knows of the request, which it does within [`known::BELIEVED_MILLIS`]; a walk that counts begins
-//!   [`decision::SURE_MILLIS`] after its region has seen the request.
+//! * A place that was empty in every region stays so. A create under an old key is refused once its region has heard of the request
+//!   (`Store::is_erased`); one under a fresh key is not, but that key does not stay fresh. A walk counts only if it began later
+//!   than both, and than any create that was under way (`decision::is_sure`).
 //! * What these two leave, such as a process that slept between its look and its write, or an import, is looked for over the
 //!   next days ([`Store::look_for_late_echoes`]). So an erasure writes no guards of single tombstones.
 //!
@@ -24,7 +24,6 @@
 
 mod decision;
 mod entries;
-mod known;
 #[cfg(test)]
 mod model;
 mod record;
@@ -32,16 +31,18 @@ mod records;
 mod tally;
 mod walk;
 
+use std::collections::BTreeSet;
+
 use echoes_shared::keys;
 use echoes_shared::policy::{KEY_MAX_AHEAD_MILLIS, SIGNATURE_SKEW_SECONDS};
-use echoes_shared::{Timestamp, UserId};
+use echoes_shared::{EchoId, Timestamp, UserId};
 
 use super::{Store, StoreError};
-use decision::{Duty, Erasure, Step};
+use super::item::Item;
+use super::profile::{self, Profile};
+use decision::{Duty, Erasure, FRESH_KEY_MILLIS, Step};
 use record::{Place, Walk};
 use records::Change;
-
-pub(super) use known::Known;
 
 pub use entries::{ErasureEntry, ErasureList, ErasurePosition};
 
@@ -85,7 +86,6 @@ impl Store {
         let up_to = self.newest_after(user, now).await?.unwrap_or(now);
         self.open_erasure(user, up_to).await?;
         self.note_erasure(user, up_to).await?;
-        self.known.forget(user);
         Ok(up_to)
     }
 
@@ -94,7 +94,7 @@ impl Store {
     /// # Errors
     /// Where the store fails.
     pub async fn erasure(&self, user: &UserId, now: Timestamp) -> Result<Option<ErasureStatus>, StoreError> {
-        let records = self.erasure_records(user, true, now).await?;
+        let records = records::of_items(&self.person_items(user).await?, now);
         let erasure = Erasure { own: self.config.region, regions: &self.config.regions, records: &records };
         let Some((up_to, _)) = erasure.request() else { return Ok(None) };
         Ok(Some(if erasure.is_done(up_to) { ErasureStatus::Done } else { ErasureStatus::Running }))
@@ -108,7 +108,8 @@ impl Store {
     /// Where the store fails or grants no units; what was done is written down.
     pub async fn erase_on(&self, entry: &ErasureEntry, now: Timestamp) -> Result<Progress, StoreError> {
         let (own, user) = (self.config.region, &entry.user);
-        let mut records = self.erasure_records(user, true, now).await?;
+        let items = self.person_items(user).await?;
+        let (mut records, hashes) = (records::of_items(&items, now), hash_keys(&items, user, now));
         let noted = records.get(&own).and_then(|record| record.requested);
         if entry.region == own && noted < Some(entry.up_to) {
             // The process that took the request ended between its two writes.
@@ -126,7 +127,7 @@ impl Store {
                 }
                 Step::Walk(mut walk) => {
                     let before = walk.clone();
-                    let outcome = self.walk_person(user, &mut walk, &erasure.duty(now), now).await;
+                    let outcome = self.walk_person(&hashes, &mut walk, &erasure.duty(now), now).await;
                     if !outcome.as_ref().is_ok_and(|turn| turn.over) {
                         if walk != before {
                             self.change_erasure(user, &Change::Advance(&walk), now).await?;
@@ -169,7 +170,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut walk = Walk { place: look.0.clone(), ..Walk::new(entry.up_to, String::new(), now) };
-        let outcome = self.walk_person(&entry.user, &mut walk, &Duty::all(), now).await;
+        let hashes = hash_keys(&self.person_items(&entry.user).await?, &entry.user, now);
+        let outcome = self.walk_person(&hashes, &mut walk, &Duty::all(), now).await;
         look.0 = walk.place;
         let turn = outcome?;
         if turn.buried > 0 {
@@ -184,11 +186,34 @@ impl Store {
         // What is newer lies under the person's own key, or in the bucket of this month or the next.
         let oldest_bucket = keys::bucket_key(user, at.month());
         let mut newest = None;
-        for hash in self.person_keys(user, at).await? {
+        for hash in hash_keys(&self.person_items(user).await?, user, at) {
             if hash == user.as_str() || hash >= oldest_bucket {
                 newest = newest.max(self.newest_between(&hash, at, at.plus_millis(MOST_AHEAD_MILLIS)).await?);
             }
         }
         Ok(newest)
     }
+
+    /// Whether an echo of `user` with this id is one that was erased: its create is as one that came before, and since deleted.
+    ///
+    /// Only a key that is some seconds old is looked up, for one read unit: a retry's or an importer's. A create under a fresh
+    /// one costs nothing; should its person have been erased in that very moment, it is buried by the walks that follow.
+    pub(super) async fn is_erased(&self, user: &UserId, id: EchoId, now: Timestamp) -> Result<bool, StoreError> {
+        if now.millis_since(id.timestamp()) < FRESH_KEY_MILLIS {
+            return Ok(false);
+        }
+        let records = records::of_items(&self.person_items(user).await?, now);
+        let erasure = Erasure { own: self.config.region, regions: &self.config.regions, records: &records };
+        Ok(erasure.request().is_some_and(|(up_to, _)| id.timestamp() <= up_to))
+    }
+
+    /// What `EchoesOps` knows of a person, as it is in this region now.
+    async fn person_items(&self, user: &UserId) -> Result<Vec<Item>, StoreError> {
+        self.ops_partition(&profile::partition(user), true).await
+    }
+}
+
+/// Every base hash key under which `user` may have anything.
+fn hash_keys(person: &[Item], user: &UserId, now: Timestamp) -> BTreeSet<String> {
+    Profile::of_items(person, now).parts(user, now).into_iter().map(|(hash, _)| hash).collect()
 }

@@ -26,11 +26,6 @@ impl Store {
         })
     }
 
-    /// All base hash keys under which `user` may have anything; read anew, not remembered.
-    pub(super) async fn person_keys(&self, user: &UserId, _now: Timestamp) -> Result<Vec<String>, StoreError> {
-        Ok(vec![user.to_string()])
-    }
-
     /// The base hash keys under which an echo of `user` may lie, the likeliest first.
     pub(super) async fn hash_keys(
         &self,

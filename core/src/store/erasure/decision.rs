@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use echoes_shared::policy::ERASURE_SETTLE_SECONDS;
+use echoes_shared::policy::{ERASURE_SETTLE_SECONDS, REQUEST_DEADLINE_MILLIS};
 use echoes_shared::{Region, Timestamp, hex};
 
 use super::record::{Agreed, Finding, Record, Seen, Walk};
 use super::tally::Tally;
 
-/// Milliseconds after a region's worker has seen a request until none of its processes takes a create of before it: as long
-/// as a process may believe what it read of a person, and a create may be under way.
-pub(super) const SURE_MILLIS: u64 = 10_000;
+/// Milliseconds for which a create's key is fresh: one of these is not looked up, and nearly all are.
+pub(super) const FRESH_KEY_MILLIS: u64 = 5_000;
+/// Milliseconds that a create may take from the look at its key to the end of its write; the edge has given up after two seconds.
+const IN_FLIGHT_MILLIS: u64 = 5_000;
+const _: () = assert!(IN_FLIGHT_MILLIS > 2 * REQUEST_DEADLINE_MILLIS);
 /// Milliseconds after which the region that took the request buries for a region that has not set to work.
 const STAND_IN_MILLIS: u64 = 60_000;
 /// And for any region, however hard that works.
@@ -123,7 +125,7 @@ impl<'a> Erasure<'a> {
         let mut finding = Finding {
             up_to: walk.up_to,
             tally: walk.tally,
-            sure: seen.is_some_and(|seen| walk.began_at.millis_since(seen.at) >= SURE_MILLIS),
+            sure: seen.is_some_and(|seen| is_sure(seen, walk.began_at)),
             peers: walk.peers.clone(),
             looked_at: now,
             changed_at: now,
@@ -181,7 +183,7 @@ impl<'a> Erasure<'a> {
     /// Whether a look is due: one that is sure; or, where something lives or a region found something else, soon after news from
     /// there, else in growing intervals.
     fn is_due(&self, last: &Finding, seen: Seen, now: Timestamp) -> bool {
-        if !last.sure && now.millis_since(seen.at) >= SURE_MILLIS {
+        if !last.sure && is_sure(seen, now) {
             return true;
         }
         let differs = |region: &Region| {
@@ -213,6 +215,12 @@ impl<'a> Erasure<'a> {
     }
 }
 
+/// Whether no create of up to that time can end in this region any more: all keys of then have lost their freshness, by the very
+/// clock that creates are measured by, every look since has met the request, and what began before either has ended.
+fn is_sure(seen: Seen, at: Timestamp) -> bool {
+    at >= seen.up_to.plus_millis(FRESH_KEY_MILLIS + IN_FLIGHT_MILLIS) && at >= seen.at.plus_millis(IN_FLIGHT_MILLIS)
+}
+
 fn finding_of(record: &Record, up_to: Timestamp) -> Option<&Finding> {
     record.finding.as_ref().filter(|finding| finding.up_to == up_to)
 }
@@ -223,6 +231,7 @@ mod tests {
     use Region::{ApSoutheast1, EuWest1, UsEast1, UsWest2};
 
     const UP_TO: Timestamp = Timestamp::from_millis(1_795_388_393_372);
+    const SURE_MILLIS: u64 = FRESH_KEY_MILLIS + IN_FLIGHT_MILLIS;
     const SEEN: Seen = Seen { up_to: UP_TO, at: UP_TO };
     const CLEAN: Tally = Tally { graves: 3, sum: 12_345, living: 0 };
 
@@ -284,6 +293,9 @@ mod tests {
         };
         assert!(conclude(&walk));
         assert!(!conclude(&Walk { began_at: UP_TO.plus_millis(SURE_MILLIS - 1), ..walk }));
+        // A region that heard late, or whose clock is ahead, waits all the same for what is under way.
+        let late = Seen { at: UP_TO.plus_millis(900_000), ..SEEN };
+        assert!(!is_sure(late, UP_TO.plus_millis(904_999)) && is_sure(late, UP_TO.plus_millis(905_000)));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The lists by which workers find erasures without looking through everybody: those that run, and those done lately.
 
-use echoes_shared::keys::{self, schema};
+use echoes_shared::keys::{SEPARATOR, schema};
 use echoes_shared::{Region, Timestamp, UserId};
 
-use super::records::{REQUESTED, expiry, is_expired, text, time};
+use super::records::{REQUESTED, expiry, is_expired, time};
 use crate::store::item::{self, Item};
 use crate::store::meter::INDEXES;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, ops};
 
 /// Entries that are read at a time.
 const PAGE_ENTRIES: i32 = 50;
@@ -47,7 +47,7 @@ pub struct ErasurePosition(String);
 
 impl ErasureEntry {
     fn key(&self) -> String {
-        keys::erasure_entry_key(&self.user, self.region)
+        format!("{}{SEPARATOR}{}", self.user, self.region)
     }
 
     /// Where its list goes on behind it.
@@ -81,8 +81,7 @@ impl Store {
             .limit(PAGE_ENTRIES)
             .return_consumed_capacity(INDEXES);
         let output = self.call("Query", request.send()).await?;
-        let last = output.last_evaluated_key.as_ref().and_then(|key| text(key, schema::SORT_KEY));
-        let next = last.map(|key| ErasurePosition(key.to_owned()));
+        let next = output.last_evaluated_key.as_ref().map(|key| ErasurePosition(ops::sort_key(key).to_owned()));
         let items = output.items.unwrap_or_default();
         Ok((items.iter().filter(|item| !is_expired(item, now)).filter_map(read).collect(), next))
     }
@@ -121,8 +120,7 @@ impl Store {
             .client
             .delete_item()
             .table_name(self.ops())
-            .key(schema::PARTITION_KEY, item::string(ErasureList::Running.partition()))
-            .key(schema::SORT_KEY, item::string(entry.key()))
+            .set_key(Some(ops::key(ErasureList::Running.partition(), &entry.key())))
             .condition_expression("#requested = :upTo")
             .expression_attribute_names("#requested", REQUESTED)
             .expression_attribute_values(":upTo", item::string(entry.up_to.to_string()))
@@ -138,17 +136,14 @@ impl Store {
 }
 
 fn item_of(list: ErasureList, entry: &ErasureEntry) -> Item {
-    let attributes = [
-        (schema::PARTITION_KEY, list.partition().to_owned()),
-        (schema::SORT_KEY, entry.key()),
-        (REQUESTED, entry.up_to.to_string()),
-    ];
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), item::string(value))).collect()
+    let mut item = ops::key(list.partition(), &entry.key());
+    item.insert(REQUESTED.to_owned(), item::string(entry.up_to.to_string()));
+    item
 }
 
 fn read(item: &Item) -> Option<ErasureEntry> {
-    let entry = text(item, schema::SORT_KEY).and_then(keys::of_erasure_entry_key).and_then(|(user, region)| {
-        Some(ErasureEntry { user, region, up_to: time(item, REQUESTED)? })
+    let entry = ops::sort_key(item).split_once(SEPARATOR).and_then(|(user, region)| {
+        Some(ErasureEntry { user: user.parse().ok()?, region: region.parse().ok()?, up_to: time(item, REQUESTED)? })
     });
     if entry.is_none() {
         tracing::error!("an entry of a list of erasures is damaged");

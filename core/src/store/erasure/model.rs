@@ -7,16 +7,14 @@ use echoes_shared::{EchoId, IdempotencyKey, Region, Timestamp, keys};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::decision::{Erasure, Step};
+use super::decision::{Erasure, FRESH_KEY_MILLIS, Step};
 use super::record::{Place, Record, Walk};
 use super::tally::Grave;
 
 const BASE: Timestamp = Timestamp::from_millis(1_795_388_393_000);
 const HASHES: [&str; 2] = ["ana", "ana#202611"];
-/// As `Known` believes a look.
-const BELIEVED_MILLIS: u64 = 5_000;
 /// A create may take so long from its look to its write.
-const IN_FLIGHT_MILLIS: u64 = 3_000;
+const IN_FLIGHT_MILLIS: u64 = 4_000;
 
 type Stamp = (u64, Region);
 type Key = (String, EchoId);
@@ -30,10 +28,10 @@ enum Thing {
 #[derive(Debug, Clone)]
 enum Write {
     Echo(Key, Stamp, Thing),
-    Record(Region, u64, Record),
+    Record(Region, u64, Box<Record>),
 }
 
-/// One region: its tables, and what one of its processes believes.
+/// One region: its clock, its tables, and a create that is under way.
 #[derive(Debug, Clone)]
 struct Site {
     region: Region,
@@ -41,7 +39,6 @@ struct Site {
     echoes: BTreeMap<Key, (Stamp, Thing)>,
     records: BTreeMap<Region, Record>,
     writes_of_records: BTreeMap<Region, u64>,
-    look: Option<(Timestamp, Option<Timestamp>)>,
     creating: Option<(u64, Key)>,
 }
 
@@ -84,7 +81,7 @@ impl Site {
                 let held = self.writes_of_records.entry(region).or_default();
                 if *held < count {
                     *held = count;
-                    self.records.insert(region, record);
+                    self.records.insert(region, *record);
                 }
             }
         }
@@ -101,13 +98,14 @@ impl Site {
 impl World {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // The clocks of every other world are good.
+        let wrong_millis = if seed % 2 == 0 { 300_000 } else { 1_000 };
         let site = |region| Site {
             region,
-            skew_millis: rng.random_range(-300_000..300_000),
+            skew_millis: rng.random_range(-wrong_millis..wrong_millis),
             echoes: BTreeMap::new(),
             records: BTreeMap::new(),
             writes_of_records: BTreeMap::new(),
-            look: None,
             creating: None,
         };
         let sites = Region::ALL.map(site).to_vec();
@@ -137,7 +135,7 @@ impl World {
         let mut record = self.sites[at].records.get(&region).cloned().unwrap_or_default();
         change(&mut record);
         let count = self.sites[at].writes_of_records.get(&region).map_or(1, |count| count + 1);
-        self.replicate(at, Write::Record(region, count, record));
+        self.replicate(at, Write::Record(region, count, Box::new(record)));
     }
 
     fn replicate(&mut self, from: usize, write: Write) {
@@ -165,21 +163,16 @@ impl World {
     /// A process looks whether the person was erased, and writes a little later.
     fn begin_create(&mut self, at: usize) {
         let age_millis = self.rng.random_range(0..120_000);
-        let key_time = Timestamp::from_millis(BASE.millis() + 60_000 + self.now_millis - age_millis);
+        let ahead_millis = if self.seed % 2 == 0 { 60_000 } else { 2_000 };
+        let key_time = BASE.plus_millis(ahead_millis + self.now_millis).minus_millis(age_millis);
         let key = IdempotencyKey::mint(key_time, &self.rng.random());
         let id = EchoId::derive(&"ana".parse().unwrap(), key);
         let hash = HASHES[self.rng.random_range(0..HASHES.len())];
         let site = &mut self.sites[at];
         let now = site.clock(self.now_millis);
-        let up_to = match site.look {
-            Some((looked_at, up_to)) if now.millis_since(looked_at) < BELIEVED_MILLIS => up_to,
-            _ => {
-                let up_to = site.records.values().filter_map(|record| record.requested).max();
-                site.look = Some((now, up_to));
-                up_to
-            }
-        };
-        if Some(id.timestamp()) > up_to && site.creating.is_none() {
+        let is_fresh = now.millis_since(key_time) < FRESH_KEY_MILLIS;
+        let up_to = site.records.values().filter_map(|record| record.requested).max();
+        if (is_fresh || Some(key_time) > up_to) && site.creating.is_none() {
             let lasts_millis = self.rng.random_range(0..IN_FLIGHT_MILLIS);
             site.creating = Some((self.now_millis + lasts_millis, (hash.to_owned(), id)));
         }
@@ -215,7 +208,8 @@ impl World {
 
     fn request(&mut self, at: usize) {
         let now = self.sites[at].clock(self.now_millis);
-        let up_to = self.sites[at].echoes.keys().map(|(_, id)| id.timestamp()).fold(now, Ord::max);
+        let newest = self.sites[at].echoes.keys().map(|(_, id)| id.timestamp());
+        let up_to = newest.filter(|time| *time <= now.plus_millis(600_000)).fold(now, Ord::max);
         self.write_record(at, |record| record.requested = record.requested.max(Some(up_to)));
     }
 
@@ -323,7 +317,7 @@ impl World {
 
     /// Everything works from here on; how long until it is done.
     fn quiet(&mut self) -> u64 {
-        const LONGEST_MILLIS: u64 = 300_000;
+        const LONGEST_MILLIS: u64 = 1_000_000;
         self.cut = None;
         let begun_millis = self.now_millis;
         let is_done = |site: &Site| {
@@ -367,7 +361,7 @@ fn tally(walk: &mut Walk, key: &Key, deleted_at: Timestamp, now: Timestamp) {
 #[test]
 fn done_is_done_whatever_happened() {
     let (mut erased, mut erased_early, mut longest_millis) = (0, 0, 0);
-    for seed in 0..60 {
+    for seed in 0..50 {
         let mut world = World::new(seed);
         for _ in 0..1_000 {
             world.anything();
@@ -378,5 +372,5 @@ fn done_is_done_whatever_happened() {
         erased += usize::from(world.done.is_some());
     }
     println!("{erased} erased, {erased_early} of them in spite of everything, the others within {longest_millis} ms of quiet");
-    assert!(erased > 40 && erased_early > 20, "{erased} {erased_early}");
+    assert!(erased > 40 && erased_early > 10, "{erased} {erased_early}");
 }

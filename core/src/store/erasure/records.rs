@@ -1,10 +1,10 @@
-//! The regions' records of one person's erasure, in `EchoesOps`.
+//! The regions' records of one person's erasure: in `EchoesOps`, among the person's items, `erasure#<region>`.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use echoes_shared::keys::{self, schema};
+use echoes_shared::keys::schema;
 use echoes_shared::policy::TOMBSTONE_DAYS;
 use echoes_shared::{Region, Timestamp, UserId};
 use serde::Serialize;
@@ -13,8 +13,10 @@ use serde::de::DeserializeOwned;
 use super::record::{Agreed, Finding, Record, Seen, Walk};
 use crate::store::item::{self, Item};
 use crate::store::meter::INDEXES;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, ops, profile};
 
+/// What the sort keys begin with.
+const RECORD: &str = "erasure#";
 pub(super) const REQUESTED: &str = "requested";
 const SEEN: &str = "seen";
 const WALK: &str = "walk";
@@ -41,29 +43,6 @@ pub(super) enum Change<'a> {
 }
 
 impl Store {
-    /// What every region says of a person's erasure, as far as this region has heard.
-    pub(super) async fn erasure_records(
-        &self,
-        user: &UserId,
-        consistent: bool,
-        now: Timestamp,
-    ) -> Result<BTreeMap<Region, Record>, StoreError> {
-        let request = self
-            .client
-            .query()
-            .table_name(self.ops())
-            .key_condition_expression("#pk = :person AND begins_with(#sk, :erasure)")
-            .expression_attribute_names("#pk", schema::PARTITION_KEY)
-            .expression_attribute_names("#sk", schema::SORT_KEY)
-            .expression_attribute_values(":person", item::string(keys::person_key(user)))
-            .expression_attribute_values(":erasure", item::string(keys::ERASURE_PREFIX))
-            .consistent_read(consistent)
-            .return_consumed_capacity(INDEXES);
-        let output = self.call("Query", request.send()).await?;
-        let items = output.items.unwrap_or_default();
-        Ok(items.iter().filter(|item| !is_expired(item, now)).filter_map(read).collect())
-    }
-
     /// Notes in this region's record that it took a request, unless it took a later one. What is kept for a week is kept anew.
     pub(super) async fn note_erasure(&self, user: &UserId, up_to: Timestamp) -> Result<(), StoreError> {
         let update = self
@@ -125,8 +104,7 @@ impl Store {
         self.client
             .update_item()
             .table_name(self.ops())
-            .key(schema::PARTITION_KEY, item::string(keys::person_key(user)))
-            .key(schema::SORT_KEY, item::string(keys::erasure_key(self.config.region)))
+            .set_key(Some(ops::key(&profile::partition(user), &format!("{RECORD}{}", self.config.region))))
             .return_consumed_capacity(INDEXES)
     }
 
@@ -150,23 +128,22 @@ pub(super) fn expiry(now: Timestamp) -> AttributeValue {
 
 /// Whether an item has expired, swept or not.
 pub(super) fn is_expired(item: &Item, now: Timestamp) -> bool {
-    let ttl = item.get(schema::TTL).and_then(|ttl| ttl.as_n().ok()).and_then(|digits| digits.parse::<u64>().ok());
-    ttl.is_some_and(|ttl| ttl <= now.epoch_seconds())
-}
-
-/// The text of an attribute.
-pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)?.as_s().ok().map(String::as_str)
+    ops::number::<u64>(item, schema::TTL).is_some_and(|ttl| ttl <= now.epoch_seconds())
 }
 
 /// The time in an attribute.
 pub(super) fn time(item: &Item, name: &str) -> Option<Timestamp> {
-    text(item, name)?.parse().ok()
+    ops::text(item, name)?.parse().ok()
+}
+
+/// What every region says of a person's erasure, among the items of the person's partition.
+pub(super) fn of_items(items: &[Item], now: Timestamp) -> BTreeMap<Region, Record> {
+    items.iter().filter(|item| !is_expired(item, now)).filter_map(read).collect()
 }
 
 /// A record, and whose it is. A part that cannot be read counts as not written, and is written anew.
 fn read(item: &Item) -> Option<(Region, Record)> {
-    let region = keys::region_of_erasure_key(text(item, schema::SORT_KEY)?)?;
+    let region = ops::sort_key(item).strip_prefix(RECORD)?.parse().ok()?;
     let record = Record {
         requested: time(item, REQUESTED),
         seen: part(item, SEEN),
@@ -179,7 +156,7 @@ fn read(item: &Item) -> Option<(Region, Record)> {
 }
 
 fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Option<T> {
-    let text = text(item, name)?;
+    let text = ops::text(item, name)?;
     serde_json::from_str(text).inspect_err(|error| tracing::error!(name, %error, "a part of an erasure is damaged")).ok()
 }
 

@@ -1,16 +1,17 @@
 //! Goes through everything that a person has in this region, page by page, buries and counts.
 
+use std::collections::BTreeSet;
+
 use echoes_shared::keys::{self, schema};
-use echoes_shared::{EchoId, Timestamp, UserId};
+use echoes_shared::{EchoId, Timestamp};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::decision::Duty;
 use super::record::{Place, Walk};
-use super::records::text;
 use super::tally::Grave;
 use crate::store::item::{self, Item, Stored};
 use crate::store::meter::INDEXES;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, ops};
 
 /// Pages of one turn at most: other people wait meanwhile.
 const TURN_PAGES: usize = 10;
@@ -42,17 +43,16 @@ enum Met {
 }
 
 impl Store {
-    /// Goes on with a walk for a turn. After an error too it stands where its last whole page ended.
+    /// Goes on with a walk for a turn, through the hash keys given in their order. After an error too it stands where its last
+    /// whole page ended.
     pub(super) async fn walk_person(
         &self,
-        user: &UserId,
+        hashes: &BTreeSet<String>,
         walk: &mut Walk,
         duty: &Duty,
         now: Timestamp,
     ) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
-        let mut hashes = self.person_keys(user, now).await?;
-        hashes.sort_unstable();
         for _ in 0..TURN_PAGES {
             let from = walk.place.hash.as_ref();
             let Some(hash) = hashes.iter().find(|hash| from.is_none_or(|from| *hash >= from)) else {
@@ -161,6 +161,6 @@ impl Store {
 }
 
 fn grave<'a>(hash: &'a str, item: &'a Item) -> Option<Grave<'a>> {
-    let ttl = item.get(schema::TTL)?.as_n().ok()?.parse().ok()?;
-    Some(Grave { hash, id: item::id(item).ok()?, deleted_at: text(item, item::DELETED_AT)?, ttl })
+    let (ttl, deleted_at) = (ops::number(item, schema::TTL)?, ops::text(item, item::DELETED_AT)?);
+    Some(Grave { hash, id: item::id(item).ok()?, deleted_at, ttl })
 }

@@ -112,6 +112,9 @@ pub struct StoreConfig {
     pub ops: Name,
     /// `ECHOES_LOCAL_TABLE` (`EchoesLocal`): leases, checkpoints and dead letters of this region alone.
     pub local: Name,
+    /// `ECHOES_REGIONS` (all four): the regions that hold the global tables, the same everywhere; an erasure is done when
+    /// each of them says so.
+    pub regions: Vec<Region>,
 }
 
 impl StoreConfig {
@@ -120,13 +123,29 @@ impl StoreConfig {
         let table = |variable, default: &str| -> Result<Name, ConfigError> {
             Ok(environment.optional(variable)?.unwrap_or_else(|| Name(default.to_owned())))
         };
+        let region = environment.required("ECHOES_REGION")?;
+        let regions = environment.optional_read(REGIONS, |text| regions(text, region))?;
         Ok(Self {
-            region: environment.required("ECHOES_REGION")?,
+            region,
             echoes: table("ECHOES_TABLE", "EchoesTable")?,
             ops: table("ECHOES_OPS_TABLE", "EchoesOps")?,
             local: table("ECHOES_LOCAL_TABLE", "EchoesLocal")?,
+            regions: regions.unwrap_or_else(|| Region::ALL.to_vec()),
         })
     }
+}
+
+const REGIONS: &str = "ECHOES_REGIONS";
+
+/// Regions with commas between them, `own` among them.
+fn regions(text: &str, own: Region) -> Result<Vec<Region>, String> {
+    let mut regions: Vec<Region> = text.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|error| {
+        let error: echoes_shared::region::UnknownRegion = error;
+        format!("each {error}")
+    })?;
+    regions.sort_unstable();
+    regions.dedup();
+    if regions.contains(&own) { Ok(regions) } else { Err(format!("must contain {own}, this process's own")) }
 }
 
 /// What `echoes serve` needs.
@@ -270,6 +289,9 @@ mod tests {
         let config = read_with("", None).unwrap();
         assert_eq!(config.admin_listen.port(), 7103);
         assert_eq!(config.store.echoes.as_str(), "EchoesTable");
+        assert_eq!(config.store.regions, Region::ALL);
+        let two = read_with("ECHOES_REGIONS", Some("eu-west-1,us-east-1,eu-west-1")).unwrap().store.regions;
+        assert_eq!(two, [Region::UsEast1, Region::EuWest1]);
         assert!(!format!("{config:?}").contains("secret"));
     }
 
@@ -300,6 +322,9 @@ mod tests {
             ("ECHOES_CURSOR_KEYS", "k1:abc"),
             ("ECHOES_AUDIO_BUCKET", "a/b"),
             ("ECHOES_TABLE", "x"),
+            ("ECHOES_REGIONS", ""),
+            ("ECHOES_REGIONS", "us-east-1"),
+            ("ECHOES_REGIONS", "eu-west-1,mars-north-1"),
             ("ECHOES_MAX_IN_FLIGHT", "0"),
             ("ECHOES_MAX_IN_FLIGHT", "many"),
             ("RUST_LOG", "echoes=debgu"),

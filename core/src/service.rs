@@ -1,6 +1,7 @@
 //! What the core does, in terms of the domain: no HTTP, no DynamoDB.
 
 mod batch;
+mod erasure;
 mod random;
 mod read;
 mod timelines;
@@ -15,6 +16,7 @@ use random::Pools;
 
 pub use crate::store::StoreError;
 pub use batch::{Done, Outcome};
+pub use erasure::Erasure;
 pub use read::{EmotionList, List, RandomEcho, Status};
 pub use timelines::Timelines;
 pub use write::Written;

@@ -35,6 +35,8 @@ pub fn route(arrival: Arrival) -> Outcome {
         ("POST", Resource::Echoes) => write::create(arrival),
         ("POST", Resource::Batch) => write::batch(arrival),
         ("DELETE", Resource::Echo(id)) => write::delete(arrival, *id),
+        ("DELETE", Resource::Me) => write::erase(arrival),
+        ("GET" | "HEAD", Resource::Erasure) => write::erasure(arrival),
         ("GET" | "HEAD", Resource::Feed(_) | Resource::Recent | Resource::Echo(_) | Resource::Emotions) => {
             read::cached(arrival, &resource, query)
         }

@@ -90,6 +90,12 @@ pub fn lot(echo: EchoId) -> String {
     digits.get(digits.len().saturating_sub(DIGITS)..).unwrap_or_default().to_owned()
 }
 
+/// A range key above those of all echoes up to a time, and below the others'.
+pub fn above_sort_keys(up_to: Timestamp) -> String {
+    // The separator is followed by a hexadecimal digit, which stands below `~`.
+    format!("{up_to}{SEPARATOR}~")
+}
+
 /// The range key of `userId-emotion-index`.
 pub fn emotion_sort_key(emotion: Emotion, echo: EchoId) -> String {
     format!("{}{}", emotion_prefix(emotion), sort_key(echo))
@@ -156,6 +162,15 @@ mod tests {
         let letter = id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a2a");
         assert!(below_sort_key(letter) > sort_key(id("019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a29")));
         assert!(below_sort_key(letter) < sort_key(letter));
+    }
+
+    #[test]
+    fn a_time_divides_the_echoes() {
+        let above = above_sort_keys(echo().timestamp());
+        assert!(sort_key(echo()) < above);
+        let next: EchoId = "019ab3c1-5a2f-7000-8000-000000000000".parse().unwrap();
+        assert_eq!(next.timestamp().millis_since(echo().timestamp()), 1);
+        assert!(above < sort_key(next));
     }
 
     #[test]

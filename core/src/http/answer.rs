@@ -106,6 +106,13 @@ pub(super) fn written(written: &Written, watch: Stopwatch) -> Response {
     response
 }
 
+/// What was begun and goes on behind the answer.
+pub(super) fn accepted(body: &impl Serialize, watch: Stopwatch) -> Response {
+    let mut response = results(body, watch);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
 /// What several writes came to.
 pub(super) fn results(body: &impl Serialize, watch: Stopwatch) -> Response {
     let mut response = json(StatusCode::OK, serialise(body));

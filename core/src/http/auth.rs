@@ -70,7 +70,7 @@ fn is_above_limit(error: &axum::Error) -> bool {
 /// The person on whose behalf the edge calls.
 pub(super) fn caller(headers: &HeaderMap) -> Result<UserId, Problem> {
     let name = headers.get(wire::CORE_USER).and_then(|value| value.to_str().ok());
-    let name = name.ok_or_else(|| Problem::new(Slug::Unauthenticated, "x-echoes-user is required for a write"))?;
+    let name = name.ok_or_else(|| Problem::new(Slug::Unauthenticated, "x-echoes-user is required here"))?;
     name.parse()
         .map_err(|error: echoes_shared::id::InvalidId| Problem::invalid_field(wire::CORE_USER, error.to_string()))
 }

@@ -28,6 +28,8 @@ pub fn api(context: Arc<Context>) -> Router {
         .route(pattern::ECHO, delete(echoes::remove))
         .route(pattern::TIMELINE, get(users::timeline))
         .route(pattern::TIMELINES, get(timelines::several))
+        .route(pattern::ME, delete(users::erase))
+        .route(pattern::ERASURE, get(users::erasure))
         .route(pattern::STATUS, get(status::status))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)

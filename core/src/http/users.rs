@@ -11,6 +11,7 @@ use http::HeaderMap;
 
 use super::Context;
 use super::answer::{self, Source};
+use super::auth::caller;
 use crate::clock::{self, Stopwatch};
 use crate::service::ServiceError;
 
@@ -27,4 +28,22 @@ pub(super) async fn timeline(
     let query = ListQuery::parse_timeline(query.as_deref())?;
     let list = context.service.timeline(&user, &query, clock::now()).await?;
     Ok(answer::list(&list, &headers, Source::Store, watch))
+}
+
+pub(super) async fn erase(
+    State(context): State<Arc<Context>>,
+    headers: HeaderMap,
+) -> Result<Response, ServiceError> {
+    let watch = Stopwatch::start();
+    let erasure = context.service.erase(&caller(&headers)?, clock::now()).await?;
+    Ok(answer::accepted(&erasure, watch))
+}
+
+pub(super) async fn erasure(
+    State(context): State<Arc<Context>>,
+    headers: HeaderMap,
+) -> Result<Response, ServiceError> {
+    let watch = Stopwatch::start();
+    let erasure = context.service.erasure(&caller(&headers)?, clock::now()).await?;
+    Ok(answer::uncacheable(&erasure, Source::Store, watch))
 }

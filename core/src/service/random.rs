@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use echoes_shared::{Echo, EchoId, Emotion, Timestamp};
+use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
 use rand::RngExt as _;
 use tokio::sync::Mutex as AsyncMutex;
 
@@ -99,6 +99,17 @@ impl Pools {
         drop(deleted);
         for pool in self.pools.values() {
             locked(&pool.contents).echoes.retain(|echo| echo.echo_id != id);
+        }
+    }
+}
+
+impl Pools {
+    /// Never draws an echo of this person of up to this time again.
+    pub(super) fn forget_person(&self, user: &UserId, up_to: Timestamp, now: Timestamp) {
+        let is_theirs = |echo: &Echo| echo.user_id == *user && echo.timestamp <= up_to;
+        for pool in self.pools.values() {
+            let ids: Vec<_> = locked(&pool.contents).echoes.iter().filter(|e| is_theirs(e)).map(|e| e.echo_id).collect();
+            ids.into_iter().for_each(|id| self.forget(id, now));
         }
     }
 }

@@ -43,13 +43,16 @@ pub enum CreateOutcome {
     Repeated(Box<Echo>),
     /// An earlier create of other content under the same key.
     Clash,
-    /// A tombstone: the echo was created and has been deleted.
+    /// A tombstone, or the erasure of the person: the echo was created and has been deleted, or is as one that was.
     Deleted,
 }
 
 impl Store {
-    /// Stores a new echo unless its key is taken, in one round trip.
+    /// Stores a new echo unless its key is taken or its person has been erased since.
     pub async fn create(&self, new: &NewItem, now: Timestamp) -> Result<CreateOutcome, StoreError> {
+        if self.is_erased(&new.echo.user_id, new.echo.echo_id, now).await? {
+            return Ok(CreateOutcome::Deleted);
+        }
         match self.put_if_absent(new, now).await? {
             None => Ok(CreateOutcome::Created),
             Some(old) => Ok(new.compare(item::read(&old).map_err(damaged)?)),

@@ -65,7 +65,7 @@ impl Store {
     }
 
     /// Puts the tombstone, unless the echo is no longer the one that was read.
-    async fn bury(&self, echo: &Echo, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
+    pub(super) async fn bury(&self, echo: &Echo, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
         const OPERATION: &str = "PutItem";
         let request = self
             .client

@@ -1,0 +1,166 @@
+//! Goes through everything that a person has in this region, page by page, buries and counts.
+
+use std::collections::BTreeSet;
+
+use echoes_shared::keys::{self, schema};
+use echoes_shared::{EchoId, Timestamp};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+
+use super::decision::Duty;
+use super::record::{Place, Walk};
+use super::tally::Grave;
+use crate::store::item::{self, Item, Stored};
+use crate::store::meter::INDEXES;
+use crate::store::{Store, StoreError, ops};
+
+/// Pages of one turn at most: other people wait meanwhile.
+const TURN_PAGES: usize = 10;
+/// Burials after which a turn ends, and how far it came is written down.
+const TURN_BURIALS: usize = 300;
+/// Items of a page.
+const PAGE_ITEMS: i32 = 100;
+/// Burials at a time. At 6 ms each that is 700 a second: a partition takes 1,000 writes (facts, trap 9), and the person may
+/// write too.
+const BURIALS_AT_A_TIME: usize = 4;
+
+/// How a turn of a walk went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Turn {
+    /// Whether the walk is over.
+    pub over: bool,
+    /// Tombstones that this turn put.
+    pub buried: usize,
+}
+
+/// What became of one item.
+enum Met {
+    /// A tombstone that was there.
+    Grave(Item),
+    /// One that was put just now.
+    NewGrave(Item),
+    /// An echo that stays for now.
+    Living,
+}
+
+impl Store {
+    /// Goes on with a walk for a turn, through the hash keys given in their order. After an error too it stands where its last
+    /// whole page ended.
+    pub(super) async fn walk_person(
+        &self,
+        hashes: &BTreeSet<String>,
+        walk: &mut Walk,
+        duty: &Duty,
+        now: Timestamp,
+    ) -> Result<Turn, StoreError> {
+        let mut turn = Turn::default();
+        for _ in 0..TURN_PAGES {
+            let from = walk.place.hash.as_ref();
+            let Some(hash) = hashes.iter().find(|hash| from.is_none_or(|from| *hash >= from)) else {
+                turn.over = true;
+                return Ok(turn);
+            };
+            let after = walk.place.after.filter(|_| from == Some(hash));
+            let (items, more) = self.erasable(hash, walk.up_to, after).await?;
+            let last = items.last().and_then(|item| item::id(item).ok());
+            let met: Vec<Option<Met>> = futures_util::stream::iter(items)
+                .map(|item| self.meet(hash, item, duty, now))
+                .buffer_unordered(BURIALS_AT_A_TIME)
+                .try_collect()
+                .await?;
+            turn.buried += met.iter().flatten().filter(|met| matches!(met, Met::NewGrave(_))).count();
+            for met in met.iter().flatten() {
+                match met {
+                    Met::Living => walk.tally.living += 1,
+                    Met::Grave(item) | Met::NewGrave(item) => {
+                        if let Some(grave) = grave(hash, item) {
+                            walk.tally.add(grave, walk.up_to);
+                        }
+                    }
+                }
+            }
+            walk.place = match last.filter(|_| more) {
+                Some(last) => Place { hash: Some(hash.clone()), after: Some(last) },
+                // `!` follows nothing that a hash key may contain, and stands below all of it.
+                None => Place { hash: Some(format!("{hash}!")), after: None },
+            };
+            if turn.buried >= TURN_BURIALS {
+                break;
+            }
+        }
+        Ok(turn)
+    }
+
+    /// Buries an echo where that is this region's duty. An item that is damaged is nowhere shown, and logged.
+    async fn meet(
+        &self,
+        hash: &str,
+        item: Item,
+        duty: &Duty,
+        now: Timestamp,
+    ) -> Result<Option<Met>, StoreError> {
+        let Some(stored) = item::readable(&item) else { return Ok(None) };
+        Ok(Some(match stored {
+            Stored::Tombstone { .. } => Met::Grave(item),
+            Stored::Echo(echo, _) if duty.includes(echo.origin) && self.bury(&echo, hash, now).await? => {
+                Met::NewGrave(item::of_tombstone(&echo, hash, now))
+            }
+            // Of another region, or changed since it was read: the next walk sees.
+            Stored::Echo(..) => Met::Living,
+        }))
+    }
+
+    /// The time of the newest thing under a hash key that is later than one time and not than another; strongly consistent.
+    pub(super) async fn newest_between(
+        &self,
+        hash: &str,
+        after: Timestamp,
+        up_to: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(self.echoes())
+            .key_condition_expression("#hash = :hash AND #range BETWEEN :low AND :high")
+            .expression_attribute_names("#hash", schema::USER_ID)
+            .expression_attribute_names("#range", schema::TIMESTAMP)
+            .expression_attribute_values(":hash", item::string(hash))
+            .expression_attribute_values(":low", item::string(keys::above_sort_keys(after)))
+            .expression_attribute_values(":high", item::string(keys::above_sort_keys(up_to)))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(1)
+            .return_consumed_capacity(INDEXES);
+        let output = self.call("Query", request.send()).await?;
+        Ok(output.items.unwrap_or_default().first().and_then(|item| item::id(item).ok()).map(EchoId::timestamp))
+    }
+
+    /// What lies under a hash key up to a time, the newest first, and whether there is more; strongly consistent.
+    async fn erasable(
+        &self,
+        hash: &str,
+        up_to: Timestamp,
+        after: Option<EchoId>,
+    ) -> Result<(Vec<Item>, bool), StoreError> {
+        let high = after.map_or_else(|| keys::above_sort_keys(up_to), keys::below_sort_key);
+        let request = self
+            .client
+            .query()
+            .table_name(self.echoes())
+            .key_condition_expression("#hash = :hash AND #range <= :high")
+            .expression_attribute_names("#hash", schema::USER_ID)
+            .expression_attribute_names("#range", schema::TIMESTAMP)
+            .expression_attribute_values(":hash", item::string(hash))
+            .expression_attribute_values(":high", item::string(high))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .limit(PAGE_ITEMS)
+            .return_consumed_capacity(INDEXES);
+        let output = self.call("Query", request.send()).await?;
+        Ok((output.items.unwrap_or_default(), output.last_evaluated_key.is_some()))
+    }
+}
+
+fn grave<'a>(hash: &'a str, item: &'a Item) -> Option<Grave<'a>> {
+    let (ttl, deleted_at) = (ops::number(item, schema::TTL)?, ops::text(item, item::DELETED_AT)?);
+    Some(Grave { hash, id: item::id(item).ok()?, deleted_at, ttl })
+}

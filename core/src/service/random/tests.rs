@@ -46,12 +46,12 @@ fn echo(user: &UserId, at: Timestamp, nth: u32, days_to_live: Option<u16>) -> Ec
 /// Half of the echoes are one person's, a quarter the next one's and so on; nine in ten fell into one hour of two years.
 fn uneven(count: u32) -> Vec<Echo> {
     let mut rng = rng(1);
-    let mut one = |nth| {
+    let one = |nth| {
         let person = (1_u32 + rng.random_range(0..1_u32 << 20)).ilog2();
         let span = if rng.random_bool(0.9) { 3_600_000 } else { 2 * 365 * 86_400_000 };
         echo(&format!("p{person}").parse().unwrap(), now().minus_millis(rng.random_range(0..span)), nth, None)
     };
-    (0..count).map(|nth| one(nth)).collect()
+    (0..count).map(one).collect()
 }
 
 /// A store in memory. Cheap to clone.

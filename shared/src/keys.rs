@@ -83,11 +83,23 @@ pub fn shard_of(echo: EchoId, shards: u16) -> u16 {
     u16::from_be_bytes([high, low]) % shards.max(1)
 }
 
-/// The range key of `random-index`: the last 60 bits of the id, which are a hash's, as 15 hexadecimal digits.
+/// Bits of a lot.
+pub const LOT_BITS: u32 = 60;
+
+/// An echo's place in `random-index`: the last 60 bits of its id, which are a hash's.
+pub fn lot_number(echo: EchoId) -> u64 {
+    let [.., a, b, c, d, e, f, g, h] = *echo.as_bytes();
+    u64::from_be_bytes([a, b, c, d, e, f, g, h]) & ((1 << LOT_BITS) - 1)
+}
+
+/// The range key of `random-index` for a lot: 15 hexadecimal digits, so that the order of keys is the order of numbers.
+pub fn lot_key(lot: u64) -> String {
+    format!("{lot:015x}")
+}
+
+/// The range key of `random-index` for an echo.
 pub fn lot(echo: EchoId) -> String {
-    const DIGITS: usize = 15;
-    let digits = crate::hex::lower(echo.as_bytes());
-    digits.get(digits.len().saturating_sub(DIGITS)..).unwrap_or_default().to_owned()
+    lot_key(lot_number(echo))
 }
 
 /// A range key above those of all echoes up to a time, and below the others'.
@@ -149,7 +161,7 @@ mod tests {
         assert_eq!(without_suffix("happy#3"), "happy");
         assert_eq!(without_suffix("ana"), "ana");
         assert_eq!(bucket_key(&"ana".parse().unwrap(), echo().timestamp().month()), "ana#202511");
-        assert_eq!(lot(echo()), "d550b6f5f3b1a20");
+        assert_eq!((lot(echo()).as_str(), lot_number(echo())), ("d550b6f5f3b1a20", 0xd55_0b6f_5f3b_1a20));
         assert_eq!((shard_key("happy", 0), shard_key("happy", 3)), ("happy".into(), "happy#3".into()));
     }
 

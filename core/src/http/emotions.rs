@@ -36,7 +36,7 @@ pub(super) async fn random(State(context): State<Arc<Context>>, uri: Uri) -> Res
     let watch = Stopwatch::start();
     let drawn = context.service.random(emotion(&uri)?, clock::now()).await?;
     let source = if drawn.from_store { Source::Store } else { Source::Memory };
-    Ok(answer::uncacheable(&drawn.echo, source, watch))
+    Ok(answer::uncacheable(drawn.echo.as_ref(), source, watch))
 }
 
 fn emotion(uri: &Uri) -> Result<Emotion, Problem> {

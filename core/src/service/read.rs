@@ -1,5 +1,7 @@
 //! Reads: feeds, timelines, single echoes.
 
+use std::sync::Arc;
+
 use echoes_shared::query::ListQuery;
 use echoes_shared::{Echo, EchoId, Emotion, Problem, Region, Slug, Timestamp, UserId};
 use serde::Serialize;
@@ -44,7 +46,7 @@ struct RegionStatus {
 #[derive(Debug)]
 pub struct RandomEcho {
     /// The echo.
-    pub echo: Echo,
+    pub echo: Arc<Echo>,
     /// Whether the store was asked for it; else it came from memory.
     pub from_store: bool,
 }

@@ -39,7 +39,10 @@ impl Service {
         let new = NewItem::new(user, key, content, self.region);
         let clash = |detail| Err(Problem::new(Slug::Conflict, detail).into());
         match self.store.create(&new, now).await? {
-            CreateOutcome::Created => Ok(Written { echo: new.echo, created: true }),
+            CreateOutcome::Created => {
+                self.pools.note(&new.echo, now);
+                Ok(Written { echo: new.echo, created: true })
+            }
             CreateOutcome::Repeated(echo) => Ok(Written { echo: *echo, created: false }),
             CreateOutcome::Clash => clash("this Idempotency-Key was used for other content"),
             CreateOutcome::Deleted => clash("the echo of this Idempotency-Key has been deleted"),

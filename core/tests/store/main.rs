@@ -15,6 +15,7 @@ mod cases;
 mod engine;
 mod proxy;
 mod shards;
+mod random;
 mod timelines;
 
 use engine::Engine;
@@ -35,4 +36,5 @@ async fn all(engine: &Engine) {
     batch::all(engine).await;
     timelines::all(engine).await;
     shards::all(engine).await;
+    random::all(engine).await;
 }

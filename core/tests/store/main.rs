@@ -17,24 +17,39 @@ mod proxy;
 mod shards;
 mod random;
 mod timelines;
+mod wire;
 
 use engine::Engine;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynoxide() {
-    all(&Engine::dynoxide().await).await;
+    stores(&Engine::dynoxide().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynamodb_local() {
-    all(&Engine::dynamodb_local().await).await;
+    stores(&Engine::dynamodb_local().await).await;
 }
 
-async fn all(engine: &Engine) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_on_dynoxide() {
+    services(&Engine::dynoxide().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_on_dynamodb_local() {
+    services(&Engine::dynamodb_local().await).await;
+}
+
+async fn stores(engine: &Engine) {
     cases::all(engine).await;
     buckets::all(engine).await;
+}
+
+async fn services(engine: &Engine) {
     batch::all(engine).await;
     timelines::all(engine).await;
     shards::all(engine).await;
     random::all(engine).await;
+    wire::all(engine).await;
 }

@@ -1,0 +1,137 @@
+//! A batch and several timelines as the edge gets them: signed calls to a core that listens.
+
+use std::sync::Arc;
+
+use echoes_core::http::{self, Context};
+use echoes_core::metrics::Metrics;
+use echoes_shared::sigv4::keys::{EdgeKey, EdgeKeys};
+use echoes_shared::sigv4::sign::{Call, signature_headers};
+use echoes_shared::sigv4::verify::Verifier;
+use echoes_shared::wire::{CORE_FALLBACK, CORE_REQUEST_ID, CORE_USER};
+use echoes_shared::{IdempotencyKey, Region, Timestamp};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::engine::Engine;
+
+const REQUEST_ID: &str = "request-7";
+
+pub async fn all(engine: &Engine) {
+    engine.store("wire").await;
+    let (_running, home) = serve(engine, Region::EuWest1).await;
+    let (_running, other) = serve(engine, Region::UsWest2).await;
+    results_are_the_contracts(&home, &other).await;
+    timelines_are_the_contracts(&home).await;
+}
+
+async fn serve(engine: &Engine, region: Region) -> (watch::Sender<bool>, Core) {
+    let keys = EdgeKeys::parse("EDGE1:secret-of-the-edge").unwrap();
+    let context = Context {
+        service: Arc::new(engine.service_of("wire", region)),
+        verifier: Verifier::new(keys, region),
+        permits: Arc::new(Semaphore::new(8)),
+        metrics: Metrics::new().unwrap(),
+        region,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(http::serve(listener, http::api(Arc::new(context)), 8, stopped));
+    (stop, Core { address, region })
+}
+
+struct Core {
+    address: String,
+    region: Region,
+}
+
+impl Core {
+    /// The status, the head and the body of the answer.
+    async fn call(&self, method: &str, target: &str, fallback: bool, body: &str) -> (u16, String, Value) {
+        let url = format!("http://{}{target}", self.address);
+        let mut own = vec![(CORE_REQUEST_ID, REQUEST_ID), (CORE_USER, "ana")];
+        own.extend(fallback.then_some((CORE_FALLBACK, "1")));
+        let key = EdgeKey::new("EDGE1", "secret-of-the-edge").unwrap();
+        let call = Call { method, url: &url, headers: &own, body: body.as_bytes() };
+        let signature = signature_headers(call, &key, self.region, now()).unwrap();
+        let mut text = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.address);
+        for (name, value) in own.into_iter().chain(signature.iter().map(|(name, value)| (&**name, &**value))) {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let length = body.len();
+        text.push_str(&format!("content-type: application/json\r\ncontent-length: {length}\r\n"));
+        text.push_str(&format!("connection: close\r\n\r\n{body}"));
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_lowercase(), serde_json::from_str(body).unwrap())
+    }
+
+    async fn batch(&self, operations: &[Value], fallback: bool) -> Value {
+        let body = json!({ "operations": operations }).to_string();
+        let (status, head, body) = self.call("POST", "/v1/echoes/batch", fallback, &body).await;
+        assert_eq!(status, 200, "{body}");
+        assert!(head.contains("cache-control: no-store") && head.contains("server-timing: dynamodb;dur="), "{head}");
+        body["results"].clone()
+    }
+}
+
+fn now() -> Timestamp {
+    echoes_core::clock::now()
+}
+
+async fn results_are_the_contracts(home: &Core, other: &Core) {
+    let key = IdempotencyKey::mint(now(), &[1; 10]);
+    let create = json!({ "op": "create", "key": key.to_string(), "echo": { "emotion": "calm" } });
+    let results = home.batch(&[create.clone(), json!({ "op": "delete" })], false).await;
+    let echo = &results[0]["echo"];
+    assert_eq!(results[0], json!({ "status": 201, "echo": echo }));
+    assert_eq!((&echo["emotion"], &echo["userId"]), (&json!("calm"), &json!("ana")));
+    let problem = json!({
+        "type": "https://echoes.dev/problems/invalid-request", "title": "The request is not valid", "status": 400,
+        "detail": "operations[1].echoId: is required", "instance": REQUEST_ID,
+        "errors": [{ "field": "operations[1].echoId", "detail": "is required" }],
+    });
+    assert_eq!(results[1], json!({ "status": 400, "problem": problem }));
+
+    let delete = json!({ "op": "delete", "echoId": echo["echoId"] });
+    let keyless = json!({ "op": "create", "echo": { "emotion": "sad" } });
+    let results = other.batch(&[delete.clone(), keyless, create.clone()], false).await;
+    let elsewhere = json!({ "status": 421, "home": "eu-west-1" });
+    assert_eq!((&results[0], &results[1]["status"], &results[2]), (&elsewhere, &json!(201), &elsewhere));
+    assert_eq!(other.batch(&[delete], true).await, json!([{ "status": 204 }]));
+    assert_eq!(home.batch(&[create], false).await[0]["problem"]["status"], 409);
+
+    let (status, _, problem) = home.call("POST", "/v1/echoes/batch", false, "{}").await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("operations")));
+}
+
+async fn timelines_are_the_contracts(home: &Core) {
+    let create = json!({ "op": "create", "echo": { "emotion": "calm" } });
+    home.batch(&[create.clone(), create], false).await;
+    let (status, head, body) = home.call("GET", "/v1/timelines?limit=1&users=a%7Cb%2Cana", false, "").await;
+    assert_eq!((status, &body["failed"]), (200, &json!([])), "{body}");
+    assert!(head.contains("etag: w/\"") && head.contains("cache-status: echoes-store; fwd=miss"), "{head}");
+    let ana = &body["timelines"][1];
+    let expected = json!([
+        { "userId": "a|b", "echoes": [] },
+        { "userId": "ana", "echoes": ana["echoes"], "nextCursor": ana["nextCursor"] },
+    ]);
+    assert_eq!(body["timelines"], expected);
+    assert_eq!(ana["echoes"].as_array().map(Vec::len), Some(1));
+    let cursor = ana["nextCursor"].as_str().unwrap();
+    let (status, _, rest) = home.call("GET", &format!("/v1/users/ana/echoes?cursor={cursor}"), false, "").await;
+    assert_eq!(status, 200, "{rest}");
+    assert!(!rest["echoes"].as_array().unwrap().contains(&ana["echoes"][0]), "{rest}");
+    let names: Vec<_> = (0..50).map(|nth| format!("{nth:|>128}").replace('|', "%7C")).collect();
+    let (status, _, body) =
+        home.call("GET", &format!("/v1/timelines?limit=1&users={}", names.join("%2C")), false, "").await;
+    assert_eq!(status, 200, "{body}");
+    let (status, _, problem) = home.call("GET", "/v1/timelines", false, "").await;
+    assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("users")));
+}

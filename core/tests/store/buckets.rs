@@ -8,7 +8,7 @@ use echoes_core::units;
 use echoes_shared::{EchoId, Emotion, IdempotencyKey, Region, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
 
-use crate::cases::{content, item, run, user};
+use crate::cases::{content, item, user};
 use crate::engine::Engine;
 
 const HOUR_MILLIS: u64 = 3_600_000;

@@ -8,9 +8,21 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+/// Runs cases one after another and names each.
+macro_rules! run {
+    ($engine:expr, $($case:ident)*) => {
+        $(
+            println!("{}", stringify!($case));
+            // On the heap: all cases of a suite together are too large for a test's stack.
+            Box::pin($case($engine)).await;
+        )*
+    };
+}
+
 mod buckets;
 mod cases;
 mod engine;
+mod sweep;
 
 use engine::Engine;
 
@@ -19,6 +31,7 @@ async fn on_dynoxide() {
     let engine = Engine::dynoxide().await;
     cases::all(&engine).await;
     buckets::all(&engine).await;
+    sweep::all(&engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,4 +39,5 @@ async fn on_dynamodb_local() {
     let engine = Engine::dynamodb_local().await;
     cases::all(&engine).await;
     buckets::all(&engine).await;
+    sweep::all(&engine).await;
 }

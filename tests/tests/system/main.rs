@@ -37,6 +37,7 @@ mod signatures;
 mod stack;
 mod status;
 mod timeline;
+mod work;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     create::TRIALS,
     delete::TRIALS,
     timeline::TRIALS,
+    work::TRIALS,
     status::TRIALS,
     identity::TRIALS,
     bad_input::TRIALS,
@@ -94,6 +96,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     operator::FAULTS,
     failover::FAULTS,
     outage::FAULTS,
+    work::FAULTS,
 ];
 
 /// Two processors carry five servers and the Workers runtime besides.

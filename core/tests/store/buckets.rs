@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::bulk::{self, Copy};
 use crate::cases::{content, item, run, user};
+use crate::cases::{content, item, user};
 use crate::engine::Engine;
 
 const HOUR_MILLIS: u64 = 3_600_000;

@@ -6,16 +6,6 @@ use echoes_shared::{Echo, EchoId, Emotion, IdempotencyKey, NewEcho, Region, Time
 
 use crate::engine::Engine;
 
-macro_rules! run {
-    ($engine:expr, $($case:ident)*) => {
-        $(
-            println!("{}", stringify!($case));
-            $case($engine).await;
-        )*
-    };
-}
-pub(crate) use run;
-
 pub async fn all(engine: &Engine) {
     run! { engine,
         tables_are_created_once_and_pass_the_check
@@ -33,7 +23,7 @@ pub async fn all(engine: &Engine) {
     }
 }
 
-fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     "2026-11-22T22:59:53.372Z".parse().unwrap()
 }
 

@@ -67,7 +67,7 @@ impl Engine {
         panic!("{} did not answer within 30 s", self.endpoint);
     }
 
-    /// A client of the engine itself.
+    /// A client of the engine itself, for what the store would never write.
     pub fn client(&self) -> Client {
         let config = aws_sdk_dynamodb::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -86,6 +86,11 @@ impl Engine {
 
     /// The same with the settings, markers and counts of other tables: as if those had not been replicated yet.
     pub fn tables_apart(&self, prefix: &str, ops: &str, region: &str) -> Store {
+        Self::tables_through(self.client(), prefix, ops, region)
+    }
+
+    /// The same through a client of the caller's making, such as one with an interceptor.
+    pub fn tables_through(client: Client, prefix: &str, ops: &str, region: &str) -> Store {
         let look_up = |name: &str| match name {
             "ECHOES_REGION" => Some(region.to_owned()),
             "ECHOES_TABLE" => Some(format!("{prefix}-echoes")),
@@ -94,7 +99,7 @@ impl Engine {
             _ => None,
         };
         let config = StoreConfig::read(&Environment::new(look_up)).unwrap();
-        Store::over(self.client(), config, Metrics::new().unwrap())
+        Store::over(client, config, Metrics::new().unwrap())
     }
 
     /// Where it listens.

@@ -9,6 +9,17 @@
 )]
 
 mod batch;
+/// Runs cases one after another and names each.
+macro_rules! run {
+    ($engine:expr, $($case:ident)*) => {
+        $(
+            println!("{}", stringify!($case));
+            // On the heap: all cases of a suite together are too large for a test's stack.
+            Box::pin($case($engine)).await;
+        )*
+    };
+}
+
 mod buckets;
 mod bulk;
 mod cases;
@@ -18,12 +29,17 @@ mod shards;
 mod random;
 mod timelines;
 mod wire;
+mod sweep;
 
 use engine::Engine;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynoxide() {
     stores(&Engine::dynoxide().await).await;
+    let engine = Engine::dynoxide().await;
+    cases::all(&engine).await;
+    buckets::all(&engine).await;
+    sweep::all(&engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,4 +68,8 @@ async fn services(engine: &Engine) {
     shards::all(engine).await;
     random::all(engine).await;
     wire::all(engine).await;
+    let engine = Engine::dynamodb_local().await;
+    cases::all(&engine).await;
+    buckets::all(&engine).await;
+    sweep::all(&engine).await;
 }

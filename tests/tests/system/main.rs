@@ -39,6 +39,7 @@ mod stack;
 mod status;
 mod timeline;
 mod timelines;
+mod work;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -72,6 +73,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     batch::TRIALS,
     batch::HOMES,
     timelines::TRIALS,
+    work::TRIALS,
     status::TRIALS,
     identity::TRIALS,
     bad_input::TRIALS,
@@ -102,6 +104,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     outage::FAULTS,
     batch::FAULTS,
     timelines::FAULTS,
+    work::FAULTS,
 ];
 
 /// Two processors carry five servers and the Workers runtime besides.

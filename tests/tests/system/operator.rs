@@ -92,6 +92,7 @@ fn a_missing_variable_exits_2_and_is_named(world: &World) {
         variables.remove(name);
         expect_refusal(&echoes(&["serve"], &variables), name);
     }
+    expect_refusal(&echoes(&["work"], &BTreeMap::new()), "ECHOES_REGION");
     expect_refusal(&echoes(&["table", "check"], &BTreeMap::new()), "ECHOES_REGION");
     expect_refusal(&echoes(&["table", "describe"], &BTreeMap::new()), "ECHOES_REGION");
     expect_refusal(&echoes(&["table", "create"], &BTreeMap::new()), "ECHOES_REGION");
@@ -136,11 +137,13 @@ fn the_tables_are_as_designed(world: &World) {
         let found: Value = serde_json::from_str(&finished.stdout).unwrap();
         assert_eq!(found, json!({ "differences": [] }), "{region}");
     }
-    // A table of another name is not there, which is a failure and no wrong usage.
+    // A table of another name is not there, which is a failure and no wrong usage; nothing begins over it.
     let mut variables = variables_of(&world.state, Region::UsEast1);
     variables.insert("ECHOES_TABLE".to_owned(), "NoSuchTable".to_owned());
-    let finished = echoes(&["table", "check"], &variables);
-    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    for command in [&["table", "check"][..], &["work"], &["work", "--once"]] {
+        let finished = echoes(command, &variables);
+        assert_eq!(finished.code, Some(1), "{command:?}: {finished:#?}");
+    }
 }
 
 fn tables_can_be_described(world: &World) {
@@ -169,6 +172,7 @@ fn help_is_everywhere(_world: &World) {
     for command in [
         &["--help"][..],
         &["serve", "--help"],
+        &["work", "--help"],
         &["table", "--help"],
         &["table", "create", "--help"],
         &["table", "describe", "--help"],
@@ -187,6 +191,7 @@ fn wrong_usage_exits_2(world: &World) {
         &[][..],
         &["sing"],
         &["serve", "--loud"],
+        &["work", "--json"],
         &["table"],
         &["table", "check", "--yaml"],
         &["table", "create", "--billing", "provisioned"],

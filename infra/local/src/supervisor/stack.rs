@@ -59,7 +59,7 @@ impl Stack {
     /// Describes the parts; nothing runs yet. `deaths` hears of a child that ends by itself.
     pub(super) fn new(options: Up, secrets: Secrets, console: Console, deaths: mpsc::Sender<Death>) -> Self {
         let core = |region: Region| {
-            let spec = echoes(&options.binary, &["serve".to_owned()], region, &secrets);
+            let spec = echoes(&options.binary, &["serve", "--work"].map(str::to_owned), region, &secrets);
             let name = format!("core {region}");
             let admin = url(RegionPorts::of(region).admin);
             (region, admin, Process::new(name, spec, console, deaths.clone()))

@@ -1,0 +1,70 @@
+//! The environment of the work beside serving.
+
+use super::{ConfigError, Environment, StoreConfig, read_log_filter};
+
+/// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: four echoes a second, or three times
+/// the region's share of the seed's 500,000 a day.
+const DEFAULT_SWEEP_UNITS_PER_SECOND: u32 = 25;
+/// As much as a new table takes (facts, *DynamoDB*: 4,000 WCU).
+const MAX_SWEEP_UNITS_PER_SECOND: u32 = 4_000;
+
+/// The jobs of `echoes work` and `echoes serve --work`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkConfig {
+    /// `ECHOES_SWEEP_UNITS_PER_SECOND` (25): units of this region that the sweep of the recent index may consume in a
+    /// second, on average; 0 switches it off.
+    pub sweep_units_per_second: u32,
+}
+
+impl WorkConfig {
+    /// Reads the variables above.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        const RATE: &str = "ECHOES_SWEEP_UNITS_PER_SECOND";
+        let sweep_units_per_second = environment.optional(RATE)?.unwrap_or(DEFAULT_SWEEP_UNITS_PER_SECOND);
+        if sweep_units_per_second > MAX_SWEEP_UNITS_PER_SECOND {
+            let problem = format!("must be 0 to {MAX_SWEEP_UNITS_PER_SECOND}");
+            return Err(ConfigError { variable: RATE, problem });
+        }
+        Ok(Self { sweep_units_per_second })
+    }
+}
+
+/// What `echoes work` needs.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// The tables.
+    pub store: StoreConfig,
+    /// The jobs.
+    pub work: WorkConfig,
+    /// `RUST_LOG` (`info`): what is logged.
+    pub log_filter: String,
+}
+
+impl WorkerConfig {
+    /// Reads the variables above.
+    pub fn read(environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            store: StoreConfig::read(environment)?,
+            work: WorkConfig::read(environment)?,
+            log_filter: read_log_filter(environment)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sweeps_rate_is_a_number_in_bounds() {
+        let read = |value: Option<&str>| {
+            let look_up = |asked: &str| value.filter(|_| asked == "ECHOES_SWEEP_UNITS_PER_SECOND").map(str::to_owned);
+            WorkConfig::read(&Environment::new(look_up))
+        };
+        assert_eq!(read(None).unwrap().sweep_units_per_second, DEFAULT_SWEEP_UNITS_PER_SECOND);
+        assert_eq!(read(Some("0")).unwrap().sweep_units_per_second, 0);
+        for value in ["", "-1", "2.5", "fast", "4001", "99999999999"] {
+            assert_eq!(read(Some(value)).unwrap_err().variable, "ECHOES_SWEEP_UNITS_PER_SECOND", "{value}");
+        }
+    }
+}

@@ -30,10 +30,7 @@ pub(super) async fn timeline(
     Ok(answer::list(&list, &headers, Source::Store, watch))
 }
 
-pub(super) async fn erase(
-    State(context): State<Arc<Context>>,
-    headers: HeaderMap,
-) -> Result<Response, ServiceError> {
+pub(super) async fn erase(State(context): State<Arc<Context>>, headers: HeaderMap) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
     let erasure = context.service.erase(&caller(&headers)?, clock::now()).await?;
     Ok(answer::accepted(&erasure, watch))

@@ -69,9 +69,6 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
-use rand::RngExt as _;
-use tokio::sync::Mutex as AsyncMutex;
-use echoes_shared::{Echo, EchoId, Emotion, Timestamp};
 
 use crate::store::{Store, StoreError};
 use news::News;
@@ -120,6 +117,14 @@ impl Pools {
         self.pools.values().for_each(|pool| pool.forget(id));
     }
 
+    /// Never draws an echo of this person of up to this time again, as far as the pools hold any now.
+    pub(super) fn forget_person(&self, user: &UserId, up_to: Timestamp, now: Timestamp) {
+        let is_theirs = |echo: &Echo| echo.user_id == *user && echo.timestamp <= up_to;
+        for id in self.pools.values().flat_map(|pool| pool.held(is_theirs)).collect::<Vec<_>>() {
+            self.forget(id, now);
+        }
+    }
+
     /// Draws an echo that this process has just created or edited as it is now, from the next draw on. Versions that are older
     /// than what is held change nothing.
     pub(super) fn note(&self, echo: &Echo, now: Timestamp) {
@@ -134,59 +139,6 @@ impl Pools {
     }
 }
 
-impl Pools {
-    /// Never draws an echo of this person of up to this time again.
-    pub(super) fn forget_person(&self, user: &UserId, up_to: Timestamp, now: Timestamp) {
-        let is_theirs = |echo: &Echo| echo.user_id == *user && echo.timestamp <= up_to;
-        for pool in self.pools.values() {
-            let ids: Vec<_> = locked(&pool.contents).echoes.iter().filter(|e| is_theirs(e)).map(|e| e.echo_id).collect();
-            ids.into_iter().for_each(|id| self.forget(id, now));
-        }
-    }
-}
-
-impl Pool {
-    /// A living echo, and whether the pool should be read again.
-    fn pick(&self, now: Timestamp) -> (Option<Echo>, bool) {
-        let mut contents = locked(&self.contents);
-        contents.echoes.retain(|echo| echo.lives_at(now));
-        let stale = now.millis() >= contents.stale_at_millis;
-        if contents.echoes.is_empty() {
-            return (None, stale);
-        }
-        let at = rand::rng().random_range(..contents.echoes.len());
-        (contents.echoes.get(at).cloned(), stale)
-    }
-}
-
-/// One refresh of one pool.
-struct Fill {
-    pool: Arc<Pool>,
-    deleted: Arc<Mutex<Vec<(EchoId, Timestamp)>>>,
-    store: Store,
-    emotion: Emotion,
-    now: Timestamp,
-}
-
-impl Fill {
-    async fn run(self) -> Result<(), StoreError> {
-        let read = self.store.feed(self.emotion, POOL_ECHOES, None, self.now).await;
-        // Both locks, so that a delete comes either before, and is left out, or after, and takes its echo out.
-        let deleted = locked(&self.deleted);
-        let mut contents = locked(&self.pool.contents);
-        // After a failure too the store is left alone for a while.
-        contents.stale_at_millis = self.now.millis().saturating_add(EMPTY_LIFETIME_MILLIS);
-        let mut echoes = read?.echoes;
-        echoes.retain(|echo| !deleted.iter().any(|(id, _)| *id == echo.echo_id));
-        if !echoes.is_empty() {
-            contents.stale_at_millis = self.now.millis().saturating_add(POOL_LIFETIME_MILLIS);
-        }
-        contents.echoes = echoes;
-        Ok(())
-    }
-}
-
-/// A lock whose holder panicked still guards whole values: every change under it is a single assignment or `retain`.
 /// A lock whose holder panicked still guards whole values: no change under it is left half done.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -37,9 +37,9 @@ use echoes_shared::keys;
 use echoes_shared::policy::{KEY_MAX_AHEAD_MILLIS, SIGNATURE_SKEW_SECONDS};
 use echoes_shared::{EchoId, Timestamp, UserId};
 
-use super::{Store, StoreError};
 use super::item::Item;
 use super::profile::{self, Profile};
+use super::{Store, StoreError};
 use decision::{Duty, Erasure, FRESH_KEY_MILLIS, Step};
 use record::{Place, Walk};
 use records::Change;

@@ -9,7 +9,6 @@ use echoes_shared::{EchoId, Emotion, IdempotencyKey, Region, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
 
 use crate::bulk::{self, Copy};
-use crate::cases::{content, item, run, user};
 use crate::cases::{content, item, user};
 use crate::engine::Engine;
 
@@ -158,7 +157,7 @@ async fn walks_of_every_size(store: &Store, all: &[EchoId], switch: usize, now: 
     }
     // Every size, over the switch itself or over the turn of a bucket's month.
     let turn = all.windows(2).position(|pair| pair[0].timestamp().month() != pair[1].timestamp().month()).unwrap();
-    for limit in 1..=100 {
+    for limit in 1..=100_usize {
         let middle = if limit % 4 == 0 { turn + 1 } else { switch };
         let begin = middle.saturating_sub(limit.div_ceil(2));
         let after = begin.checked_sub(1).map(|before| all[before]);

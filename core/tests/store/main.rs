@@ -8,7 +8,6 @@
     reason = "a test may panic: that is how it fails"
 )]
 
-mod batch;
 /// Runs cases one after another and names each.
 macro_rules! run {
     ($engine:expr, $($case:ident)*) => {
@@ -20,26 +19,23 @@ macro_rules! run {
     };
 }
 
+mod batch;
 mod buckets;
 mod bulk;
 mod cases;
 mod engine;
 mod proxy;
-mod shards;
 mod random;
+mod shards;
+mod sweep;
 mod timelines;
 mod wire;
-mod sweep;
 
 use engine::Engine;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_dynoxide() {
     stores(&Engine::dynoxide().await).await;
-    let engine = Engine::dynoxide().await;
-    cases::all(&engine).await;
-    buckets::all(&engine).await;
-    sweep::all(&engine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,16 +56,13 @@ async fn services_on_dynamodb_local() {
 async fn stores(engine: &Engine) {
     cases::all(engine).await;
     buckets::all(engine).await;
+    shards::all(engine).await;
+    sweep::all(engine).await;
 }
 
 async fn services(engine: &Engine) {
     batch::all(engine).await;
     timelines::all(engine).await;
-    shards::all(engine).await;
     random::all(engine).await;
     wire::all(engine).await;
-    let engine = Engine::dynamodb_local().await;
-    cases::all(&engine).await;
-    buckets::all(&engine).await;
-    sweep::all(&engine).await;
 }

@@ -9,7 +9,7 @@ use echoes_shared::{EchoId, Emotion, Region, Timestamp};
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::watch;
 
-use crate::cases::{content, item, run};
+use crate::cases::{content, item};
 use crate::engine::Engine;
 
 const HAPPY: ShardedList = ShardedList::Feed(Emotion::Happy);

@@ -127,6 +127,11 @@ impl Pool {
         self.contents().source.forget(id);
     }
 
+    /// The echoes held of which this is true.
+    pub(super) fn held(&self, is_meant: impl Fn(&Echo) -> bool) -> Vec<EchoId> {
+        self.contents().source.held().filter(|echo| is_meant(echo)).map(|echo| echo.echo_id).collect()
+    }
+
     fn contents(&self) -> MutexGuard<'_, Contents> {
         locked(&self.contents)
     }

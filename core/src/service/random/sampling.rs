@@ -76,8 +76,12 @@ impl Edition {
 
     /// Any living echo that it holds.
     pub(super) fn any(&self, now: Timestamp, rng: &mut impl Rng) -> Option<Arc<Echo>> {
-        let held = self.lanes.iter().flat_map(|lane| lane.slots.iter().flatten());
-        held.filter(|echo| echo.lives_at(now)).choose(rng).cloned()
+        self.held().filter(|echo| echo.lives_at(now)).choose(rng).cloned()
+    }
+
+    /// Everything in its slots; an echo may be in several samplings.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Arc<Echo>> {
+        self.lanes.iter().flat_map(|lane| lane.slots.iter().flatten())
     }
 
     /// Whether all slots are empty.

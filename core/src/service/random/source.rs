@@ -50,6 +50,14 @@ impl Source {
         }
     }
 
+    /// Everything that it holds; of an edition an echo may come more than once.
+    pub(super) fn held(&self) -> Box<dyn Iterator<Item = &Arc<Echo>> + '_> {
+        match self {
+            Self::Whole(whole) => Box::new(whole.held()),
+            Self::Sampled(edition) => Box::new(edition.held()),
+        }
+    }
+
     /// Takes in an echo as it is now.
     pub(super) fn note(&mut self, echo: &Arc<Echo>, rng: &mut impl Rng) {
         match self {

@@ -48,6 +48,11 @@ impl Whole {
         None
     }
 
+    /// Every echo that it holds.
+    pub(super) fn held(&self) -> impl Iterator<Item = &Arc<Echo>> {
+        self.echoes.iter()
+    }
+
     /// How many it holds.
     pub(super) fn len(&self) -> usize {
         self.echoes.len()

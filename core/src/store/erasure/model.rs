@@ -99,7 +99,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // The clocks of every other world are good.
-        let wrong_millis = if seed % 2 == 0 { 300_000 } else { 1_000 };
+        let wrong_millis = if seed.is_multiple_of(2) { 300_000 } else { 1_000 };
         let site = |region| Site {
             region,
             skew_millis: rng.random_range(-wrong_millis..wrong_millis),
@@ -163,7 +163,7 @@ impl World {
     /// A process looks whether the person was erased, and writes a little later.
     fn begin_create(&mut self, at: usize) {
         let age_millis = self.rng.random_range(0..120_000);
-        let ahead_millis = if self.seed % 2 == 0 { 60_000 } else { 2_000 };
+        let ahead_millis = if self.seed.is_multiple_of(2) { 60_000 } else { 2_000 };
         let key_time = BASE.plus_millis(ahead_millis + self.now_millis).minus_millis(age_millis);
         let key = IdempotencyKey::mint(key_time, &self.rng.random());
         let id = EchoId::derive(&"ana".parse().unwrap(), key);
@@ -221,7 +221,8 @@ impl World {
         match erasure.next(now) {
             Step::Rest | Step::Close(_) => {}
             Step::See(seen) => self.write_record(at, |record| {
-                *record = Record { requested: record.requested, done: record.done, seen: Some(seen), ..Record::default() };
+                *record =
+                    Record { requested: record.requested, done: record.done, seen: Some(seen), ..Record::default() };
             }),
             Step::Walk(mut walk) => {
                 let over = self.walk(at, &mut walk, &erasure, dies);
@@ -249,7 +250,8 @@ impl World {
             let is_next = |(hash, id): &&Key| {
                 let place = (walk.place.hash.as_deref().unwrap_or_default(), walk.place.after);
                 id.timestamp() <= walk.up_to
-                    && (hash.as_str() > place.0 || hash == place.0 && Some(keys::sort_key(*id)) < place.1.map(keys::sort_key))
+                    && (hash.as_str() > place.0
+                        || hash == place.0 && Some(keys::sort_key(*id)) < place.1.map(keys::sort_key))
             };
             let echoes = &self.sites[at].echoes;
             let next = echoes.keys().filter(is_next).min_by_key(|(hash, id)| (hash.clone(), std::cmp::Reverse(*id)));
@@ -371,6 +373,8 @@ fn done_is_done_whatever_happened() {
         world.check_new_life();
         erased += usize::from(world.done.is_some());
     }
-    println!("{erased} erased, {erased_early} of them in spite of everything, the others within {longest_millis} ms of quiet");
+    println!(
+        "{erased} erased, {erased_early} of them in spite of everything, the others within {longest_millis} ms of quiet"
+    );
     assert!(erased > 40 && erased_early > 10, "{erased} {erased_early}");
 }

@@ -157,7 +157,9 @@ fn read(item: &Item) -> Option<(Region, Record)> {
 
 fn part<T: DeserializeOwned>(item: &Item, name: &str) -> Option<T> {
     let text = ops::text(item, name)?;
-    serde_json::from_str(text).inspect_err(|error| tracing::error!(name, %error, "a part of an erasure is damaged")).ok()
+    serde_json::from_str(text)
+        .inspect_err(|error| tracing::error!(name, %error, "a part of an erasure is damaged"))
+        .ok()
 }
 
 fn json(part: &impl Serialize) -> AttributeValue {

@@ -91,13 +91,7 @@ impl Store {
     }
 
     /// Buries an echo where that is this region's duty. An item that is damaged is nowhere shown, and logged.
-    async fn meet(
-        &self,
-        hash: &str,
-        item: Item,
-        duty: &Duty,
-        now: Timestamp,
-    ) -> Result<Option<Met>, StoreError> {
+    async fn meet(&self, hash: &str, item: Item, duty: &Duty, now: Timestamp) -> Result<Option<Met>, StoreError> {
         let Some(stored) = item::readable(&item) else { return Ok(None) };
         Ok(Some(match stored {
             Stored::Tombstone { .. } => Met::Grave(item),

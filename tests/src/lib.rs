@@ -19,6 +19,7 @@ pub mod cores;
 pub mod dynamodb;
 pub mod exchange;
 pub mod fresh;
+pub mod keys;
 pub mod people;
 pub mod process;
 pub mod programs;

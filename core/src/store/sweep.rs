@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 
 use super::item::{self, Item};
 use super::meter::INDEXES;
+use super::shards::ShardedList;
 use super::{Store, StoreError, size};
 use crate::prices::INDEX_ENTRY_BYTES;
 use crate::units;
@@ -79,7 +80,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<SweepStep, StoreError> {
         let limit = keys::recent_horizon(now).minus_millis(GRACE_MILLIS);
-        let shards = self.recent_shards();
+        let shards = self.shards_to_read(ShardedList::Recent, now).await?;
         let from = match from {
             // One that lies outside, as after a clock was set back, begins anew.
             Some(position) if position.is_within(limit) => position,
@@ -134,10 +135,6 @@ impl Store {
             let request = self.client.delete_item().table_name(table).set_key(Some(key.into()));
             self.call("DeleteItem", request.return_consumed_capacity(INDEXES).send()).await.map(|_| ())
         }
-    }
-
-    fn recent_shards(&self) -> u16 {
-        1
     }
 
     /// One page of this region's entries below `limit`, oldest first.

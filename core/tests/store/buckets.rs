@@ -140,7 +140,7 @@ async fn five_thousand_echoes_read_in_order_across_the_switch(engine: &Engine) {
     pages_cost_little(&store, &all, now).await;
 
     // A delete finds its echo in the bucket.
-    let newest = fill(&store, [all[0].timestamp().plus_millis(1)], 0).await[0];
+    let newest = fill(&store, [all[0].timestamp().plus_millis(5)], 0).await[0];
     let first = async || ids(&store.timeline(&user("ana"), 1, None, now).await.unwrap());
     assert_eq!(first().await, [newest]);
     assert_eq!(store.delete(&user("ana"), newest, false, now).await.unwrap(), DeleteOutcome::Gone);

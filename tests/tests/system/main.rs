@@ -14,6 +14,7 @@
 mod bad_input;
 mod bad_query;
 mod batch;
+mod buckets;
 mod caching;
 mod cors;
 mod create;
@@ -34,6 +35,7 @@ mod readme;
 mod recent;
 mod replication;
 mod s3;
+mod shards;
 mod signatures;
 mod stack;
 mod status;
@@ -88,6 +90,8 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     signatures::FORMS,
     idempotency::TRIALS,
     operator::TRIALS,
+    shards::TRIALS,
+    buckets::TRIALS,
     one_core::TRIALS,
     stack::TRIALS,
 ];

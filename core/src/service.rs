@@ -15,7 +15,7 @@ use crate::store::Store;
 use random::Pools;
 
 pub use crate::store::StoreError;
-pub use batch::{Done, Outcome};
+pub use batch::{Batch, Done, Outcome};
 pub use erasure::Erasure;
 pub use read::{EmotionList, List, RandomEcho, Status};
 pub use timelines::Timelines;

@@ -1,11 +1,13 @@
 //! `POST /v1/echoes/batch`: several creates and deletes, a result for each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::Response;
+use echoes_shared::policy::BATCH_DEADLINE_MILLIS;
 use echoes_shared::problem::Body as ProblemBody;
 use echoes_shared::{Echo, IdempotencyKey, Problem, Region, validate};
 use http::header::CONTENT_TYPE;
@@ -17,7 +19,10 @@ use super::answer::{self, RequestId};
 use super::auth::caller;
 use super::echoes::is_fallback;
 use crate::clock::{self, Stopwatch};
-use crate::service::{Done, Outcome, ServiceError};
+use crate::service::{Batch, Done, Outcome, ServiceError};
+
+/// After this a batch is answered with what is done.
+const DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MILLIS);
 
 #[derive(Serialize)]
 struct Results<'a> {
@@ -47,7 +52,8 @@ pub(super) async fn run(
     let user = caller(&headers)?;
     let now = clock::now();
     let mint = || IdempotencyKey::mint(now, &rand::random());
-    let outcomes = context.service.batch(&user, &body, is_fallback(&headers), now, mint).await?;
+    let batch = Batch { user: &user, body: &body, fallback: is_fallback(&headers), now, deadline: DEADLINE };
+    let outcomes = context.service.batch(batch, mint).await?;
     let outcomes: Vec<_> = outcomes.into_iter().map(in_our_words).collect();
     let results = outcomes.iter().map(|outcome| Entry::of(outcome, id.as_str())).collect();
     Ok(answer::results(&Results { results }, watch))

@@ -1,11 +1,13 @@
 //! `GET /v1/timelines`: several people's echoes at once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use echoes_shared::UserId;
+use echoes_shared::policy::TIMELINES_DEADLINE_MILLIS;
 use echoes_shared::problem::Body as ProblemBody;
 use echoes_shared::query::TimelinesQuery;
 use http::HeaderMap;
@@ -15,6 +17,9 @@ use super::Context;
 use super::answer::{self, RequestId, Source};
 use crate::clock::{self, Stopwatch};
 use crate::service::{List, ServiceError};
+
+/// After this the answer holds those that were read.
+const DEADLINE: Duration = Duration::from_millis(TIMELINES_DEADLINE_MILLIS);
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -45,7 +50,7 @@ pub(super) async fn several(
 ) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
     let query = TimelinesQuery::parse(query.as_deref())?;
-    let several = context.service.timelines(query, clock::now()).await?;
+    let several = context.service.timelines(query, clock::now(), DEADLINE).await?;
     let timelines = several.read.iter().map(|(user_id, list)| Timeline { user_id, list }).collect();
     // A read has no home, so each of these errors is a problem.
     let failed = several.failed.into_iter().filter_map(|(user, error)| Some((user, answer::part(error).ok()?)));

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use echoes_shared::policy::BATCH_DEADLINE_MILLIS;
 use echoes_shared::validate::{self, Operation};
 use echoes_shared::{EchoId, IdempotencyKey, NewEcho, Problem, Region, Slug, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
@@ -17,8 +16,21 @@ use super::{Service, ServiceError, Written};
 /// Echoes of one batch that are worked on at a time: enough to be done in a few round trips, few enough that a hundred
 /// batches do not make a thousand calls of each of them.
 const IN_FLIGHT: usize = 16;
-/// After this the batch is answered with what is done.
-const DEADLINE: Duration = Duration::from_millis(BATCH_DEADLINE_MILLIS);
+
+/// A batch as it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// The caller.
+    pub user: &'a UserId,
+    /// The request's body.
+    pub body: &'a [u8],
+    /// Whether the home of all echoes to be deleted is down.
+    pub fallback: bool,
+    /// The present time.
+    pub now: Timestamp,
+    /// How long until the batch is answered with what is done.
+    pub deadline: Duration,
+}
 
 /// What one operation came to.
 pub type Outcome = Result<Done, ServiceError>;
@@ -45,19 +57,17 @@ enum Step {
 }
 
 impl Service {
-    /// Does the operations of `body` for `user`, and says of each in order what it came to. `mint` makes a key for a create
-    /// that has none. `fallback` says that the home of all echoes to be deleted is down.
+    /// Does the operations of a batch, and says of each in order what it came to. `mint` makes a key for a create that has
+    /// none.
     ///
     /// Where the store did nothing at all, that is the error: another region may.
     pub async fn batch(
         &self,
-        user: &UserId,
-        body: &[u8],
-        fallback: bool,
-        now: Timestamp,
+        batch: Batch<'_>,
         mint: impl Fn() -> IdempotencyKey,
     ) -> Result<Vec<Outcome>, ServiceError> {
-        let items = validate::batch(body, user, Some(self.audio_bucket.as_str()))?;
+        let Batch { user, now, .. } = batch;
+        let items = validate::batch(batch.body, user, Some(self.audio_bucket.as_str()))?;
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(items.len());
         let (mut chains, mut tried) = (Chains::default(), Vec::new());
         for (at, item) in items.into_iter().enumerate() {
@@ -80,11 +90,10 @@ impl Service {
             });
         }
         let outcomes = Mutex::new(outcomes);
-        let work = stream::iter(chains.0)
-            .for_each_concurrent(IN_FLIGHT, |chain| self.run(user, chain, fallback, now, &outcomes));
+        let work = stream::iter(chains.0).for_each_concurrent(IN_FLIGHT, |chain| self.run(batch, chain, &outcomes));
         // A write that is under way when the time is up may still land. It is whole then, and its repetition finds it: a create
         // by its key, a delete by its tombstone.
-        let late = tokio::time::timeout(DEADLINE, work).await.is_err();
+        let late = tokio::time::timeout(batch.deadline, work).await.is_err();
         let outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
         if late {
             tracing::warn!("a batch was not done in time");
@@ -93,14 +102,8 @@ impl Service {
     }
 
     /// Does the operations on one echo, one after another.
-    async fn run(
-        &self,
-        user: &UserId,
-        chain: Chain,
-        fallback: bool,
-        now: Timestamp,
-        outcomes: &Mutex<Vec<Option<Outcome>>>,
-    ) {
+    async fn run(&self, batch: Batch<'_>, chain: Chain, outcomes: &Mutex<Vec<Option<Outcome>>>) {
+        let Batch { user, fallback, now, .. } = batch;
         let mut stopped = None;
         for (at, step) in chain.steps {
             let outcome = match stopped {

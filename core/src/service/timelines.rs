@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use echoes_shared::policy::{MAX_ANSWER_BYTES, TIMELINES_DEADLINE_MILLIS};
+use echoes_shared::policy::MAX_ANSWER_BYTES;
 use echoes_shared::query::TimelinesQuery;
 use echoes_shared::{Echo, Problem, Slug, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
@@ -14,8 +14,6 @@ use crate::store::Page;
 
 /// People whose timelines are read at a time.
 const IN_FLIGHT: usize = 16;
-/// After this the answer holds those that were read.
-const DEADLINE: Duration = Duration::from_millis(TIMELINES_DEADLINE_MILLIS);
 /// Bytes of all echoes of an answer: what the edge takes, less the names, the cursors and the problems.
 const ECHOES_BYTES: usize = MAX_ANSWER_BYTES - 1024 * 1024;
 
@@ -29,8 +27,13 @@ pub struct Timelines {
 }
 
 impl Service {
-    /// The newest echoes of each of these people; an error where nobody's could be read.
-    pub async fn timelines(&self, query: TimelinesQuery, now: Timestamp) -> Result<Timelines, ServiceError> {
+    /// The newest echoes of each of these people, as far as they are read within `deadline`; an error where nobody's are.
+    pub async fn timelines(
+        &self,
+        query: TimelinesQuery,
+        now: Timestamp,
+        deadline: Duration,
+    ) -> Result<Timelines, ServiceError> {
         let (limit, people) = (query.limit.into(), query.users.len());
         // Nobody's long echoes take another's place, and what is held in memory is bounded before it is put together.
         let share_bytes = ECHOES_BYTES / people.max(1);
@@ -42,7 +45,7 @@ impl Service {
         let answers: Vec<_> = stream::iter(query.users.clone().into_iter().enumerate())
             .map(read_one)
             .buffer_unordered(IN_FLIGHT)
-            .take_until(tokio::time::sleep(DEADLINE))
+            .take_until(tokio::time::sleep(deadline))
             .collect()
             .await;
         sort(query.users, answers)

@@ -11,7 +11,8 @@ use std::time::Duration;
 use echoes_shared::sigv4::verify::Verifier;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinError;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock;
@@ -90,12 +91,11 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
-    let (refuse, refused) = oneshot::channel();
-    let beside = tokio::spawn(beside(store, tables, Arc::clone(&readiness), work, stopped, refuse));
+    let mut beside = tokio::spawn(beside(store, tables, Arc::clone(&readiness), work, stopped));
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
-        Ok(error) = refused => return Err(error),
+        ended = &mut beside => return Err(ended_early("the work", ended)),
         signalled = termination() => signalled?,
     }
     tracing::info!("draining");
@@ -109,29 +109,35 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     Ok(())
 }
 
-/// What goes on beside serving: the tables are awaited and checked, where that could not be done before, and then the work.
+/// What goes on beside serving until `stop` is told: the tables are awaited and checked, where that could not be done before,
+/// and then the work is done.
 async fn beside(
     store: Store,
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<WorkConfig>,
     mut stop: watch::Receiver<bool>,
-    refuse: oneshot::Sender<ServeError>,
-) {
+) -> Result<(), ServeError> {
     if let Schema::Unknown(cause) = tables {
         tracing::warn!(cause, "the tables cannot be checked yet");
         tokio::select! {
-            _ = stop.wait_for(|stopped| *stopped) => return,
-            fit = schema::await_fit(&store) => if let Err(error) = fit {
-                // Its receiver is gone only where the process ends anyway.
-                let _ = refuse.send(error);
-                return;
-            }
+            fit = schema::await_fit(&store) => fit?,
+            () = work::stopped(&mut stop) => return Ok(()),
         }
     }
     readiness.tables_fit();
-    if let Some(work) = work {
-        work::run(store, work, stop).await;
+    match work {
+        Some(work) => work::run(store, work, stop).await,
+        None => work::stopped(&mut stop).await,
+    }
+    Ok(())
+}
+
+/// Why a part that goes on until the end of the process ended before.
+fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> ServeError {
+    match ended {
+        Ok(Err(error)) => error,
+        ended => ServeError(format!("{part} ended by itself: {ended:?}")),
     }
 }
 
@@ -144,8 +150,14 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
         signalled = termination() => return signalled,
     }
     tracing::info!("working");
-    let working = tokio::spawn(work::run(store, config.work, stopped));
-    termination().await?;
+    let mut working = tokio::spawn(async {
+        work::run(store, config.work, stopped).await;
+        Ok(())
+    });
+    tokio::select! {
+        ended = &mut working => return Err(ended_early("the work", ended)),
+        signalled = termination() => signalled?,
+    }
     tracing::info!("stopping");
     let _ = stop.send(true);
     if tokio::time::timeout(DRAIN_TIMEOUT, working).await.is_err() {

@@ -16,7 +16,7 @@ use crate::store::Store;
 use rounds::{Cadence, once, rounds};
 use sweep::Sweep;
 
-pub use rounds::{Again, Did, Ended, Round};
+pub use rounds::{Again, Did, Ended, Round, stopped};
 
 const SWEEP: Cadence = Cadence {
     job: "sweep",
@@ -39,7 +39,7 @@ impl Jobs {
 }
 
 /// Runs every job until `stop` is told, then ends each after its present step.
-pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) {
+pub async fn run(store: Store, config: WorkConfig, mut stop: watch::Receiver<bool>) {
     let jobs = Jobs::new(&store, &config);
     let sweep = async {
         if let Some(sweep) = &jobs.sweep {
@@ -47,6 +47,8 @@ pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) 
         }
     };
     tokio::join!(sweep);
+    // All may be switched off.
+    stopped(&mut stop).await;
 }
 
 /// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.

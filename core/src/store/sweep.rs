@@ -69,8 +69,8 @@ enum Update {
 }
 
 impl Store {
-    /// Looks at one page of up to `entries` entries past 90 days and takes those of this region out of the index, the oldest
-    /// first; without a position it begins a round.
+    /// Looks at one page of up to `entries` entries past 90 days and takes those of this region out of the index, month by
+    /// month from the newest, in each the oldest first; without a position it begins a round.
     ///
     /// Entries of other regions are their homes' to sweep. A filter drops them before they are sent, but they are paid for.
     pub async fn sweep_recent(
@@ -207,9 +207,9 @@ struct AgedPage {
 }
 
 impl SweepPosition {
-    /// The beginning of a round that ends at `limit`.
+    /// The beginning of a round: the month in which echoes age just now, and where nearly all of them are.
     fn first(limit: Timestamp) -> Self {
-        Self { month: oldest_month(limit).dashed(), shard: 0, after: None }
+        Self { month: limit.month().dashed(), shard: 0, after: None }
     }
 
     fn is_within(&self, limit: Timestamp) -> bool {
@@ -220,8 +220,8 @@ impl SweepPosition {
         if self.shard + 1 < shards {
             return Some(Self { shard: self.shard + 1, after: None, ..self });
         }
-        let months = months_back(limit).map(Month::dashed).take_while(|month| *month > self.month);
-        months.last().map(|month| Self { month, shard: 0, after: None })
+        let older = months_back(limit).map(Month::dashed).find(|month| *month < self.month);
+        older.map(|month| Self { month, shard: 0, after: None })
     }
 
     fn hash_key(&self) -> String {
@@ -290,8 +290,8 @@ mod tests {
                 position = at.next_partition(shards, limit());
             }
             assert_eq!(visited.len(), LOOK_BACK_MONTHS * usize::from(shards));
-            assert_eq!(visited.first().map(String::as_str), Some("2016-03"));
-            assert_eq!(visited.last().cloned(), Some(keys::shard_key("2026-02", shards - 1)));
+            assert_eq!(visited.first().map(String::as_str), Some("2026-02"));
+            assert_eq!(visited.last().cloned(), Some(keys::shard_key("2016-03", shards - 1)));
             visited.dedup();
             assert_eq!(visited.len(), LOOK_BACK_MONTHS * usize::from(shards));
         }

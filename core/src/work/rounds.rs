@@ -53,8 +53,7 @@ where
     loop {
         tokio::select! {
             biased;
-            // An error means that the sender is gone, which is a stop as well.
-            _ = stop.wait_for(|stopped| *stopped) => return,
+            () = stopped(&mut stop) => return,
             () = tokio::time::sleep(wait) => {}
         }
         // On the heap, as in every loop here: the calls of a step are large, and a thread's stack is not.
@@ -80,6 +79,11 @@ where
         }
         wait = pause(outcome.ok(), failures, every);
     }
+}
+
+/// Waits until `stop` is told. A sender that is gone is a stop as well.
+pub async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stopped| *stopped).await;
 }
 
 /// How a job's round ended.
@@ -143,7 +147,7 @@ where
         };
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stopped| *stopped) => {
+            () = stopped(&mut stop) => {
                 round.ended = Ended::Stopped;
                 return round;
             }

@@ -10,6 +10,7 @@ use echoes_shared::{Emotion, IdempotencyKey, NewEcho};
 use rand::RngExt as _;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
 
 use crate::region::{ECHOES, LOCAL, Region};
 
@@ -119,4 +120,23 @@ async fn a_sweep_that_is_killed_goes_on() {
     let changed: BTreeSet<_> = changes.iter().map(|change| format!("{:?}", change.dynamodb.keys)).collect();
     assert_eq!((changes.len(), changed.len()), (aged_count, aged_count), "each was written once");
     assert_eq!(entries(&region).await, 2 * OTHERS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_that_is_told_to_stop_ends_within_its_pause() {
+    let region = Region::new().await;
+    fill(&region, "eu-west-1", 120, 3).await;
+    // One echo a step and six seconds' pause after it.
+    let mut work = region.program(&["work"]).env("ECHOES_SWEEP_UNITS_PER_SECOND", "1").spawn().unwrap();
+    let one_swept = async {
+        while entries(&region).await == 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), one_swept).await.expect("a slow sweep begins");
+    let pid = work.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let status = tokio::time::timeout(Duration::from_secs(4), work.wait()).await.expect("it ends promptly").unwrap();
+    assert_eq!((status.code(), entries(&region).await), (Some(0), 2));
+    assert_eq!(region.items(LOCAL).await.len(), 1, "it goes on from there");
 }

@@ -95,6 +95,8 @@ impl ImportArgs {
         let resumable = checkpoint.is_some();
         let import = Import::new(store.clone(), pace, plan, reached, checkpoint, &mut tell);
         let report = import.run(lines, stopped()).await;
+        // Counts of people that still go on.
+        store.settled().await;
         // People are counted off the way of the writes, and some may be on their way yet.
         store.settled().await;
         progress.end();

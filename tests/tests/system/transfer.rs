@@ -50,8 +50,7 @@ fn imported_echoes_are_seen_everywhere(world: &World) {
         days_to_live: None,
     };
     let user = || ana.parse().expect("a userId");
-    let all: Vec<_> =
-        (0..30).map(|_| Echo::create(user(), fresh::key(), content.clone(), Region::UsEast1)).collect();
+    let all: Vec<_> = (0..30).map(|_| Echo::create(user(), fresh::key(), content.clone(), Region::UsEast1)).collect();
     let lines: String = all.iter().map(|echo| format!("{}\n", json!(echo))).collect();
     let summary = import(world, "echoes", &lines);
     assert_eq!((&summary["stored"], &summary["complete"]), (&json!(30), &json!(true)));

@@ -25,7 +25,11 @@ pub struct Said {
 impl Said {
     fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Self { status: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        Self {
+            status: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: without_progress(&text(output.stderr)),
+        }
     }
 
     /// The summary of `--json`.

@@ -125,3 +125,9 @@ async fn store() -> Result<Store, Failure> {
     let config = StoreConfig::read(&Environment::process()).map_err(Failure::usage)?;
     Ok(Store::connect(config, Metrics::new().map_err(Failure::failed)?).await)
 }
+
+/// The same for bulk work.
+async fn bulk_store() -> Result<Store, Failure> {
+    let config = StoreConfig::read(&Environment::process()).map_err(Failure::usage)?;
+    Ok(Store::connect_for_bulk(config, Metrics::new().map_err(Failure::failed)?).await)
+}

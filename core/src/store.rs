@@ -34,6 +34,8 @@ use crate::metrics::Metrics;
 use people::People;
 use shards::Shards;
 
+use client::Deadlines;
+
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
@@ -58,7 +60,12 @@ pub struct Store {
 impl Store {
     /// A store over the tables of `config`. Opens no connection yet: see [`Store::warm`].
     pub async fn connect(config: StoreConfig, metrics: Metrics) -> Self {
-        Self::over(client::connect(&config).await, config, metrics)
+        Self::over(client::connect(&config, Deadlines::SERVING).await, config, metrics)
+    }
+
+    /// The same for bulk work, whose calls may take seconds.
+    pub async fn connect_for_bulk(config: StoreConfig, metrics: Metrics) -> Self {
+        Self::over(client::connect(&config, Deadlines::BULK).await, config, metrics)
     }
 
     /// A store over the tables of `config` through a client of the caller's making.

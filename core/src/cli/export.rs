@@ -52,7 +52,7 @@ struct Summary {
 
 impl ExportArgs {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let store = cli::store().await?;
+        let store = cli::bulk_store().await?;
         let output = self.output.as_deref().map(Output::create).transpose()?;
         let sink: Box<dyn Write + Send> = match &output {
             Some(output) => Box::new(output.file.try_clone().map_err(|error| output.failure(&error))?),

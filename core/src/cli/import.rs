@@ -75,7 +75,7 @@ impl ImportArgs {
         if reached.lines > 0 {
             progress.say(format_args!("goes on after line {}", reached.lines));
         }
-        let store = cli::store().await?;
+        let store = cli::bulk_store().await?;
         let budget = self.units_per_second.map_or(Budget::unlimited(), |n| Budget::per_second(Kind::Write, n));
         let window = Window::new(FIRST_CALLS, self.concurrency);
         let pace = Pace::new(budget, window, Duration::from_secs(self.patience));
@@ -95,6 +95,8 @@ impl ImportArgs {
         let resumable = checkpoint.is_some();
         let import = Import::new(store.clone(), pace, plan, reached, checkpoint, &mut tell);
         let report = import.run(lines, stopped()).await;
+        // Counts of people that still go on.
+        store.settled().await;
         // People are counted off the way of the writes, and some may be on their way yet.
         store.settled().await;
         progress.end();

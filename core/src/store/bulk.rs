@@ -1,11 +1,11 @@
 //! Storing echoes that were created before: one by one on a condition, or twenty-five at a time without one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::{Echo, Timestamp};
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 
 use super::create::NewItem;
 use super::item::{self, Stored};
@@ -49,26 +49,36 @@ impl Store {
     /// Puts up to [`CHUNK_ITEMS`] echoes of different ids over whatever is there, and answers which were not taken: their
     /// places in `items`, in order.
     pub async fn put_chunk(&self, items: &[&NewItem], now: Timestamp) -> Result<Vec<usize>, StoreError> {
-        let places = try_join_all(items.iter().map(|new| self.placement(&new.echo, now))).await?;
-        let mut requests = Vec::with_capacity(items.len());
-        for (new, place) in items.iter().zip(&places) {
-            let put = PutRequest::builder()
-                .set_item(Some(item::of_echo(&new.echo, new.content_hash.as_deref(), place)))
-                .build()
-                .map_err(|error| refused(&error))?;
-            requests.push(WriteRequest::builder().put_request(put).build());
-        }
+        let requests = self.put_requests(items, now).await?;
         let request =
             self.client.batch_write_item().request_items(self.echoes(), requests).return_consumed_capacity(INDEXES);
         let output = self.call("BatchWriteItem", request.send()).await?;
         let left = output.unprocessed_items.and_then(|mut tables| tables.remove(self.echoes())).unwrap_or_default();
         let left = places_of(&left, items);
-        for (place, new) in items.iter().enumerate() {
-            if left.binary_search(&place).is_err() {
-                self.note_created(&new.echo.user_id, new.echo.echo_id, now);
-            }
+        let stored = items.iter().enumerate().filter(|(place, _)| !left.contains(place));
+        // Waited for, unlike a single create's count: the chunk's units then include it, and none is left out.
+        let counts = stored.map(|(_, new)| self.count_created(&new.echo.user_id, new.echo.echo_id, now));
+        for error in join_all(counts).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "an echo is left out of its person's count");
         }
         Ok(left)
+    }
+
+    async fn put_requests(&self, items: &[&NewItem], now: Timestamp) -> Result<Vec<WriteRequest>, StoreError> {
+        // Each person is asked for once; the placements that follow find all of them in memory.
+        let mut people = HashSet::new();
+        let first = items.iter().filter(|new| people.insert(&new.echo.user_id));
+        try_join_all(first.map(|new| self.person(&new.echo.user_id, now))).await?;
+        let mut requests = Vec::with_capacity(items.len());
+        for new in items {
+            let place = self.placement(&new.echo, now).await?;
+            let put = PutRequest::builder()
+                .set_item(Some(item::of_echo(&new.echo, new.content_hash.as_deref(), &place)))
+                .build()
+                .map_err(|error| refused(&error))?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        Ok(requests)
     }
 }
 

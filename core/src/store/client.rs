@@ -20,6 +20,10 @@ const _: () = assert!(
     CALL_TIMEOUT.as_millis() < echoes_shared::policy::REQUEST_DEADLINE_MILLIS as u128
         && ATTEMPT_TIMEOUT.as_millis() * 2 < CALL_TIMEOUT.as_millis()
 );
+/// The same for bulk work, where nobody waits for one call: a chunk of twenty-five writes, or a page of a scan, on a table that
+/// is slow just now. A shorter time would cut off, again and again, what only takes longer.
+const BULK_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const BULK_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 /// Connections kept open while idle. Those in use are bounded by the requests admitted.
@@ -28,7 +32,21 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections opened before the first request, so that no listener waits for a handshake.
 const WARM_CONNECTIONS: usize = 4;
 
-pub(super) async fn connect(config: &StoreConfig) -> Client {
+/// How long calls may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadlines {
+    attempt: Duration,
+    call: Duration,
+}
+
+impl Deadlines {
+    /// Where a listener waits.
+    pub(super) const SERVING: Self = Self { attempt: ATTEMPT_TIMEOUT, call: CALL_TIMEOUT };
+    /// Where nobody does.
+    pub(super) const BULK: Self = Self { attempt: BULK_ATTEMPT_TIMEOUT, call: BULK_CALL_TIMEOUT };
+}
+
+pub(super) async fn connect(config: &StoreConfig, deadlines: Deadlines) -> Client {
     let http = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -36,8 +54,8 @@ pub(super) async fn connect(config: &StoreConfig) -> Client {
         .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(CALL_TIMEOUT)
+        .operation_attempt_timeout(deadlines.attempt)
+        .operation_timeout(deadlines.call)
         .build();
     let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
     let sdk = aws_config::defaults(BehaviorVersion::latest())

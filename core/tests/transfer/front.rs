@@ -28,6 +28,8 @@ pub enum Mood {
     Refusing,
     /// It refuses so many writes, takes a part of each chunk for as many more, and grants from then on.
     RefusingAtFirst(u64),
+    /// It answers until so many writes have come in all, and holds the rest: every other one after the engine has done it.
+    HoldingAfter(u64),
 }
 
 /// A front and what it has seen.
@@ -68,12 +70,12 @@ impl Front {
         self.inner.mood.send_replace(mood);
     }
 
-    /// Writes that the engine was asked for so far.
+    /// Writes that have come so far, refused ones left out.
     pub fn writes(&self) -> u64 {
         *self.inner.writes.borrow()
     }
 
-    /// Waits until the engine was asked for so many writes.
+    /// Waits until so many writes have come.
     pub async fn reach(&self, writes: u64) {
         self.inner.writes.subscribe().wait_for(|count| *count >= writes).await.unwrap();
     }
@@ -93,7 +95,7 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
     let mood = *inner.mood.borrow();
     let refused = inner.refused.fetch_add(u64::from(mood != Mood::Granting), Ordering::SeqCst);
     let wholly = match mood {
-        Mood::Granting => false,
+        Mood::Granting | Mood::HoldingAfter(_) => false,
         Mood::Refusing => true,
         Mood::RefusingAtFirst(calls) => refused < calls,
     };
@@ -101,12 +103,23 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         return (StatusCode::BAD_REQUEST, [("content-type", "application/x-amz-json-1.0")], THROTTLED)
             .into_response();
     }
-    let answer = match mood {
+    let mut number = 0;
+    inner.writes.send_modify(|count| {
+        *count += 1;
+        number = *count;
+    });
+    match mood {
         Mood::RefusingAtFirst(calls) if is_chunk && refused < 2 * calls => inner.pass_a_part(&headers, &body).await,
+        Mood::HoldingAfter(last) if number > last => {
+            let answer = if number % 2 == 0 { Some(inner.pass(&headers, body.clone()).await) } else { None };
+            inner.mood.subscribe().wait_for(|now| *now != mood).await.unwrap();
+            match answer {
+                Some(answer) => answer,
+                None => inner.pass(&headers, body).await,
+            }
+        }
         _ => inner.pass(&headers, body).await,
-    };
-    inner.writes.send_modify(|count| *count += 1);
-    answer
+    }
 }
 
 impl Inner {

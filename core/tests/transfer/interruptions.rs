@@ -8,11 +8,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::RngExt as _;
 
+use crate::front::Mood;
 use crate::samples::{echoes, lines};
 use crate::world::{World, said, sorted};
 
 /// Lines for each time that the import is killed.
-const LINES_A_ROUND: usize = 150;
+const LINES_A_ROUND: usize = 60;
 
 /// `ECHOES_SOAK_ROUNDS` (5): how often each import is killed.
 #[expect(clippy::disallowed_methods, reason = "the test's own environment")]
@@ -44,21 +45,21 @@ async fn killed_again_and_again(world: &World, import: &[&str], all: &mut [Echo]
     let items_a_call = if edits { 1 } else { 25 };
     let calls_a_round = (LINES_A_ROUND / items_a_call / 2).max(2) as u64;
     for round in 0..rounds() {
+        let last = world.front.writes() + rand::rng().random_range(0..=calls_a_round);
+        world.front.set(Mood::HoldingAfter(last));
         let mut child = world.command("one", import).spawn().unwrap();
-        let until = world.front.writes() + rand::rng().random_range(1..=calls_a_round);
-        world.front.reach(until).await;
+        world.front.reach(last + 1).await;
         // Somewhere between two calls, or two system calls.
         tokio::time::sleep(Duration::from_micros(rand::rng().random_range(0..20_000))).await;
         child.kill().await.unwrap();
+        world.front.set(Mood::Granting);
         assert!(world.exists("echoes.jsonl.progress"), "round {round}");
         if edits {
             edit_one(world, all).await;
         }
     }
     let last = world.run("one", import).await.expect(0);
-    let summary = last.summary();
-    assert_eq!(summary["lines"], all.len(), "{last:?}");
-    assert_eq!(summary["stored"].as_u64().unwrap() + summary["present"].as_u64().unwrap(), all.len() as u64);
+    assert_eq!((&last.summary()["lines"], last.taken()), (&all.len().into(), all.len() as u64), "{last:?}");
     assert!(!world.exists("echoes.jsonl.progress"));
     let exported = world.run("one", &["export"]).await.expect(0);
     assert_eq!(exported.sorted_lines(), sorted(&lines(all)));
@@ -90,13 +91,16 @@ async fn edit_one(world: &World, all: &mut [Echo]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_import_says_how_to_go_on() {
     let world = World::with(&["one"]).await;
-    let source = lines(&echoes(9, 400));
+    let source = lines(&echoes(9, 150));
     world.file("echoes.jsonl", &source);
     let import = ["import", "echoes.jsonl", "--json", "--checkpoint", "kept-elsewhere"];
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let last = world.front.writes() + 20;
+        world.front.set(Mood::HoldingAfter(last));
         let child = world.command("one", &import).spawn().unwrap();
-        world.front.reach(world.front.writes() + 20).await;
+        world.front.reach(last + 1).await;
         kill(Pid::from_raw(child.id().unwrap().cast_signed()), signal).unwrap();
+        world.front.set(Mood::Granting);
         let stopped = said(child).await.expect(1);
         assert_eq!(stopped.summary()["complete"], false);
         let last = stopped.stderr.lines().last().unwrap();
@@ -123,7 +127,7 @@ async fn a_stopped_import_says_how_to_go_on() {
     assert!(resumed > 0 && rest.stderr.starts_with(&format!("echoes: goes on after line {resumed}\n")), "{rest:?}");
     assert_eq!(world.run("one", &["export"]).await.expect(0).sorted_lines(), sorted(&source));
     let anew = world.run("one", &["import", "echoes.jsonl", "--json", "--restart"]).await.expect(0).summary();
-    assert_eq!((anew["present"].as_u64(), anew["resumedAfterLine"].as_u64()), (Some(400), Some(0)));
+    assert_eq!((anew["present"].as_u64(), anew["resumedAfterLine"].as_u64()), (Some(150), Some(0)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,13 +135,13 @@ async fn standard_input_can_be_gone_on_with() {
     let world = World::with(&["one"]).await;
     let source = lines(&echoes(10, 300));
     let import = ["import", "-", "--json", "--checkpoint", "stdin.progress"];
-    world.front.set(crate::front::Mood::Refusing);
+    world.front.set(Mood::Refusing);
     let failed = world.run_with("one", &[&import[..], &["--patience", "0"]].concat(), &source).await.expect(1);
     assert!(
         failed.stderr.contains("PutItem: throttled; done up to line 0; the same command goes on there"),
         "{failed:?}"
     );
-    world.front.set(crate::front::Mood::Granting);
-    assert_eq!(world.run_with("one", &import, &source).await.expect(0).summary()["stored"], 300);
+    world.front.set(Mood::Granting);
+    assert_eq!(world.run_with("one", &import, &source).await.expect(0).taken(), 300);
     assert!(!world.exists("stdin.progress"));
 }

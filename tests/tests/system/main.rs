@@ -41,6 +41,7 @@ mod stack;
 mod status;
 mod timeline;
 mod timelines;
+mod transfer;
 mod work;
 
 use std::process::ExitCode;
@@ -76,6 +77,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     batch::HOMES,
     timelines::TRIALS,
     work::TRIALS,
+    transfer::TRIALS,
     status::TRIALS,
     identity::TRIALS,
     bad_input::TRIALS,

@@ -117,12 +117,10 @@ impl Pools {
         self.pools.values().for_each(|pool| pool.forget(id));
     }
 
-    /// Never draws an echo of this person of up to this time again, as far as the pools hold any now.
+    /// Never draws an echo of this person of up to this time again.
     pub(super) fn forget_person(&self, user: &UserId, up_to: Timestamp, now: Timestamp) {
-        let is_theirs = |echo: &Echo| echo.user_id == *user && echo.timestamp <= up_to;
-        for id in self.pools.values().flat_map(|pool| pool.held(is_theirs)).collect::<Vec<_>>() {
-            self.forget(id, now);
-        }
+        locked(&self.news).forget_person(user, up_to, now);
+        self.pools.values().for_each(|pool| pool.forget_person(user, up_to));
     }
 
     /// Draws an echo that this process has just created or edited as it is now, from the next draw on. Versions that are older

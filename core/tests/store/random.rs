@@ -10,7 +10,7 @@ use echoes_shared::{EchoId, Emotion, IdempotencyKey, NewEcho, Region, Timestamp,
 use crate::engine::Engine;
 
 /// Echoes of the large emotion: enough that it is sampled.
-const MANY: u32 = 4_000;
+const MANY: u32 = 3_000;
 /// Characters of their transcripts, so that an item has about 600 bytes.
 const TRANSCRIPT_CHARS: usize = 110;
 /// All lots below this.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use echoes_shared::{Echo, EchoId, Emotion, Timestamp};
+use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
 use rand::Rng;
 
 use super::source::Source;
@@ -12,6 +12,10 @@ use super::source::Source;
 const GONE_MILLIS: u64 = 60_000;
 /// Deleted echoes remembered at most; the oldest is forgotten first.
 const MAX_GONE: usize = 10_000;
+/// Milliseconds for which an erased person is kept out: the erasure of very many echoes takes minutes.
+const ERASED_MILLIS: u64 = 900_000;
+/// Erased people remembered at most; the first is forgotten first.
+const MAX_ERASED: usize = 1_000;
 /// Milliseconds before a read began in which a new echo or an edit may have been missed by the index. Short, because another
 /// region's delete, of which this process has not heard, may follow.
 const NOTED_MILLIS: u64 = 5_000;
@@ -24,6 +28,21 @@ pub(super) struct News {
     gone: HashMap<EchoId, Timestamp>,
     gone_in_order: VecDeque<(EchoId, Timestamp)>,
     noted: VecDeque<(Arc<Echo>, Timestamp)>,
+    erased: VecDeque<Erased>,
+}
+
+/// A person whose echoes of up to some time are being deleted, and when this was heard.
+#[derive(Debug)]
+struct Erased {
+    user: UserId,
+    up_to: Timestamp,
+    at: Timestamp,
+}
+
+impl Erased {
+    fn includes(&self, echo: &Echo) -> bool {
+        echo.user_id == self.user && echo.timestamp <= self.up_to
+    }
 }
 
 impl News {
@@ -35,10 +54,18 @@ impl News {
         self.noted.retain(|(echo, _)| echo.echo_id != id);
     }
 
+    /// A person's echoes of up to this time are being deleted.
+    pub(super) fn forget_person(&mut self, user: &UserId, up_to: Timestamp, now: Timestamp) {
+        self.tidy(now);
+        let erased = Erased { user: user.clone(), up_to, at: now };
+        self.noted.retain(|(echo, _)| !erased.includes(echo));
+        self.erased.push_back(erased);
+    }
+
     /// An echo was created or edited. Says whether that is still true: not where it has been deleted since.
     pub(super) fn note(&mut self, echo: &Arc<Echo>, now: Timestamp) -> bool {
         self.tidy(now);
-        let lives = !self.gone.contains_key(&echo.echo_id);
+        let lives = !self.gone.contains_key(&echo.echo_id) && !self.erased.iter().any(|erased| erased.includes(echo));
         if lives {
             self.noted.push_back((Arc::clone(echo), now));
         }
@@ -53,6 +80,7 @@ impl News {
             }
         }
         self.gone.keys().for_each(|&id| source.forget(id));
+        self.erased.iter().for_each(|erased| source.forget_person(&erased.user, erased.up_to));
     }
 
     fn tidy(&mut self, now: Timestamp) {
@@ -64,6 +92,11 @@ impl News {
             if self.gone.get(&id) == Some(&at) {
                 self.gone.remove(&id);
             }
+        }
+        while let Some(Erased { at, .. }) = self.erased.front()
+            && (now.millis_since(*at) >= ERASED_MILLIS || self.erased.len() >= MAX_ERASED)
+        {
+            self.erased.pop_front();
         }
         while let Some((_, at)) = self.noted.front()
             && (now.millis_since(*at) >= GONE_MILLIS || self.noted.len() >= MAX_NOTED)

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use echoes_shared::policy::REQUEST_DEADLINE_MILLIS;
-use echoes_shared::{Echo, EchoId, Emotion, Timestamp};
+use echoes_shared::{Echo, EchoId, Emotion, Timestamp, UserId};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
@@ -127,9 +127,9 @@ impl Pool {
         self.contents().source.forget(id);
     }
 
-    /// The echoes held of which this is true.
-    pub(super) fn held(&self, is_meant: impl Fn(&Echo) -> bool) -> Vec<EchoId> {
-        self.contents().source.held().filter(|echo| is_meant(echo)).map(|echo| echo.echo_id).collect()
+    /// Never draws an echo of this person of up to this time again.
+    pub(super) fn forget_person(&self, user: &UserId, up_to: Timestamp) {
+        self.contents().source.forget_person(user, up_to);
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {

@@ -80,7 +80,7 @@ impl Edition {
     }
 
     /// Everything in its slots; an echo may be in several samplings.
-    pub(super) fn held(&self) -> impl Iterator<Item = &Arc<Echo>> {
+    fn held(&self) -> impl Iterator<Item = &Arc<Echo>> {
         self.lanes.iter().flat_map(|lane| lane.slots.iter().flatten())
     }
 
@@ -120,6 +120,12 @@ impl Edition {
                 },
             );
         }
+    }
+
+    /// Empties the slots of all of these.
+    pub(super) fn forget_those(&mut self, which: impl Fn(&Echo) -> bool) {
+        let slots = self.lanes.iter_mut().flat_map(|lane| lane.slots.iter_mut());
+        slots.filter(|slot| slot.as_ref().is_some_and(|echo| which(echo))).for_each(|slot| *slot = None);
     }
 
     /// The echoes of one sampling, for tests.

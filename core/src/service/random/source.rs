@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use echoes_shared::{Echo, EchoId, Timestamp};
+use echoes_shared::{Echo, EchoId, Timestamp, UserId};
 use rand::Rng;
 
 use super::sampling::Edition;
@@ -50,14 +50,6 @@ impl Source {
         }
     }
 
-    /// Everything that it holds; of an edition an echo may come more than once.
-    pub(super) fn held(&self) -> Box<dyn Iterator<Item = &Arc<Echo>> + '_> {
-        match self {
-            Self::Whole(whole) => Box::new(whole.held()),
-            Self::Sampled(edition) => Box::new(edition.held()),
-        }
-    }
-
     /// Takes in an echo as it is now.
     pub(super) fn note(&mut self, echo: &Arc<Echo>, rng: &mut impl Rng) {
         match self {
@@ -71,6 +63,15 @@ impl Source {
         match self {
             Self::Whole(whole) => whole.forget(id),
             Self::Sampled(edition) => edition.forget(id),
+        }
+    }
+
+    /// Never draws an echo of this person of up to this time again.
+    pub(super) fn forget_person(&mut self, user: &UserId, up_to: Timestamp) {
+        let is_theirs = |echo: &Echo| echo.user_id == *user && echo.timestamp <= up_to;
+        match self {
+            Self::Whole(whole) => whole.forget_those(is_theirs),
+            Self::Sampled(edition) => edition.forget_those(is_theirs),
         }
     }
 

@@ -48,11 +48,6 @@ impl Whole {
         None
     }
 
-    /// Every echo that it holds.
-    pub(super) fn held(&self) -> impl Iterator<Item = &Arc<Echo>> {
-        self.echoes.iter()
-    }
-
     /// How many it holds.
     pub(super) fn len(&self) -> usize {
         self.echoes.len()
@@ -84,6 +79,12 @@ impl Whole {
         self.echoes.pop();
         self.at.remove(&id);
         self.drawn = 0;
+    }
+
+    /// Takes out all of these.
+    pub(super) fn forget_those(&mut self, which: impl Fn(&Echo) -> bool) {
+        let ids: Vec<_> = self.echoes.iter().filter(|echo| which(echo)).map(|echo| echo.echo_id).collect();
+        ids.into_iter().for_each(|id| self.forget(id));
     }
 
     fn swap(&mut self, one: usize, other: usize) {

@@ -141,6 +141,22 @@ async fn a_delete_during_a_read_is_kept_out() {
 }
 
 #[tokio::test]
+async fn an_erased_person_is_kept_out_of_what_was_read_before_and_after() {
+    let user = "ana".parse().unwrap();
+    let (old, young) = (echo(&user, now(), 1, None), echo(&user, later(10), 2, None));
+    let other = echo(&"ben".parse().unwrap(), now(), 3, None);
+    let scene = Scene::new(&[old, young.clone(), other.clone()]);
+    scene.draw(now()).await.unwrap();
+    scene.news.lock().unwrap().forget_person(&user, later(9), later(20));
+    scene.pool.forget_person(&user, later(9));
+    for nth in 0..20 {
+        let drawn = scene.draw(later(20 + nth * 500)).await.unwrap().unwrap();
+        assert!([young.echo_id, other.echo_id].contains(&drawn));
+        settle().await;
+    }
+}
+
+#[tokio::test]
 async fn many_callers_cause_one_read_and_one_that_leaves_does_not_end_it() {
     let scene = Arc::new(Scene::new(&uneven(50)));
     scene.hold();

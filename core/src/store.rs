@@ -23,6 +23,7 @@ mod size;
 mod sweep;
 pub mod table;
 mod timeline;
+mod tombstones;
 mod walk;
 
 use std::sync::Arc;
@@ -43,6 +44,7 @@ pub use random::Lots;
 pub use scan::{ScanPage, Segment};
 pub use shards::{SETTLE_SECONDS, ShardSetting, ShardedList, TICK, UnknownList};
 pub use sweep::{SweepPosition, SweepStep};
+pub use tombstones::{GuardPass, GuardPosition};
 pub use walk::Page;
 
 /// The tables of one region behind one SDK client. Cheap to clone.

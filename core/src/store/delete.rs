@@ -71,12 +71,7 @@ impl Store {
 
     /// The outcome where no copy lives. A tombstone that counts may be what an earlier try of this delete left when it failed
     /// before it wrote the record, so the record is written.
-    async fn guard_again(
-        &self,
-        id: EchoId,
-        copies: &[Found],
-        now: Timestamp,
-    ) -> Result<DeleteOutcome, StoreError> {
+    async fn guard_again(&self, id: EchoId, copies: &[Found], now: Timestamp) -> Result<DeleteOutcome, StoreError> {
         let mut outcome = DeleteOutcome::Unknown;
         for copy in copies {
             if let Stored::Tombstone { ttl } = copy.stored

@@ -29,6 +29,7 @@ mod random;
 mod shards;
 mod sweep;
 mod timelines;
+mod tombstones;
 mod wire;
 
 use engine::Engine;
@@ -58,6 +59,7 @@ async fn stores(engine: &Engine) {
     buckets::all(engine).await;
     shards::all(engine).await;
     sweep::all(engine).await;
+    tombstones::all(engine).await;
 }
 
 async fn services(engine: &Engine) {

@@ -23,9 +23,11 @@ mod batch;
 mod buckets;
 mod bulk;
 mod cases;
+mod edits;
 mod engine;
 mod proxy;
 mod random;
+mod raw;
 mod shards;
 mod sweep;
 mod timelines;
@@ -59,6 +61,7 @@ async fn stores(engine: &Engine) {
     buckets::all(engine).await;
     shards::all(engine).await;
     sweep::all(engine).await;
+    edits::all(engine).await;
     tombstones::all(engine).await;
 }
 

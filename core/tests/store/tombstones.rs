@@ -1,13 +1,12 @@
 //! What the store promises of deletes that meet edits and creates made elsewhere.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_core::store::{DeleteOutcome, GuardPass, Store};
 use echoes_shared::{Echo, Emotion, Timestamp};
 
 use crate::cases::{content, create, now, user};
 use crate::engine::Engine;
+use crate::raw::{Item, Raw};
 
 pub async fn all(engine: &Engine) {
     run! { engine,
@@ -15,43 +14,6 @@ pub async fn all(engine: &Engine) {
         a_walk_is_bounded_and_goes_on
         a_repeated_delete_is_guarded
         a_copy_under_another_key_is_buried
-    }
-}
-
-type Item = HashMap<String, AttributeValue>;
-
-/// The tables as the engine holds them.
-struct Raw<'a> {
-    engine: &'a Engine,
-    prefix: &'static str,
-}
-
-impl Raw<'_> {
-    async fn items(&self, table: &str) -> Vec<Item> {
-        let table = format!("{}-{table}", self.prefix);
-        self.engine.client().scan().table_name(table).send().await.unwrap().items.unwrap()
-    }
-
-    /// The only item of the table of echoes.
-    async fn only(&self) -> Item {
-        let mut items = self.items("echoes").await;
-        assert_eq!(items.len(), 1, "{items:?}");
-        items.remove(0)
-    }
-
-    /// What replication does to a loser of two writes.
-    async fn overwrite(&self, item: Item) {
-        let table = format!("{}-echoes", self.prefix);
-        self.engine.client().put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
-    }
-
-    async fn forget_records(&self) {
-        for record in self.items("local").await {
-            let key = ["pk", "sk"].map(|name| (name.to_owned(), record[name].clone()));
-            let table = format!("{}-local", self.prefix);
-            let client = self.engine.client();
-            client.delete_item().table_name(table).set_key(Some(key.into())).send().await.unwrap();
-        }
     }
 }
 
@@ -160,13 +122,8 @@ async fn a_copy_under_another_key_is_buried(engine: &Engine) {
     let store = engine.store("bucketed").await;
     let raw = Raw { engine, prefix: "bucketed" };
     let echo = create(&store, "ana", now(), content(Emotion::Happy)).await;
-    let mut item = raw.only().await;
-    // As if it lay in a bucket of which this region does not know.
-    let key = ["userId", "timestamp"].map(|name| (name.to_owned(), item[name].clone()));
-    let client = engine.client();
-    client.delete_item().table_name("bucketed-echoes").set_key(Some(key.into())).send().await.unwrap();
-    item.insert("userId".into(), AttributeValue::S("ana#202501".into()));
-    raw.overwrite(item.clone()).await;
+    // A bucket of which this region does not know.
+    let item = raw.rehash("ana#202501").await;
     let anothers = store.delete(&user("ben"), echo.echo_id, false, now()).await.unwrap();
     assert_eq!(anothers, DeleteOutcome::Anothers);
     assert_eq!(delete(&store, &echo, now()).await, DeleteOutcome::Gone);

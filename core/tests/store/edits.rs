@@ -111,7 +111,7 @@ async fn an_edit_is_on_every_path_and_moves_nothing(engine: &Engine) {
         store.timeline(&user("ana"), 20, None, now()).await.unwrap(),
         store.timeline_of_emotion(&user("ana"), Emotion::Calm, 20, None, now()).await.unwrap(),
     ] {
-        assert_eq!(page.echoes, [changed.clone()]);
+        assert_eq!(page.echoes, std::slice::from_ref(&changed));
     }
     let mut after = raw.only().await;
     for name in ["transcript", "version", "updatedAt"] {

@@ -15,10 +15,12 @@ mod bad_input;
 mod bad_query;
 mod batch;
 mod caching;
+mod convergence;
 mod cors;
 mod create;
 mod delete;
 mod echo;
+mod edit;
 mod emotions;
 mod failover;
 mod feed;
@@ -68,6 +70,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     recent::TRIALS,
     echo::TRIALS,
     create::TRIALS,
+    edit::TRIALS,
     delete::TRIALS,
     timeline::TRIALS,
     batch::TRIALS,
@@ -99,6 +102,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     idempotency::ALONE,
     batch::ALONE,
     replication::FAULTS,
+    convergence::FAULTS,
     operator::FAULTS,
     failover::FAULTS,
     outage::FAULTS,

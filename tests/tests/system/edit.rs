@@ -16,7 +16,7 @@ super::trials!(
 );
 
 /// Nobody else creates echoes of this.
-const QUIET: &str = "bored";
+const QUIET: &str = "nostalgic";
 
 fn path_of(echo: &Value) -> String {
     format!("/v1/echoes/{}", id_of(echo))

@@ -68,7 +68,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<EditOutcome, StoreError> {
         let attempt = Attempt { edit, seen, here: self.config.region, fallback, now, updated_at: now };
-        for hash in self.hash_keys(user, id).await? {
+        for hash in self.hash_keys(user, id, now).await? {
             if let Some(outcome) = self.edit_under(&hash, id, attempt).await? {
                 return Ok(outcome);
             }

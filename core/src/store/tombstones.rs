@@ -73,7 +73,8 @@ impl Store {
         // What has expired need not be swept yet.
         let since = since.max(now.minus_days(TOMBSTONE_DAYS));
         let (records, next) = self.tombstone_records(since, after).await?;
-        let places: Vec<Item> = self.places(&records, now).await?.into_iter().map(|(hash, id)| key(&hash, id)).collect();
+        let places: Vec<Item> =
+            self.places(&records, now).await?.into_iter().map(|(hash, id)| key(&hash, id)).collect();
         let mut restored = 0;
         for keys in places.chunks(MAX_BATCH_KEYS) {
             for found in self.stored_at(keys.to_vec()).await? {

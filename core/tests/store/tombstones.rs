@@ -1,10 +1,12 @@
 //! What the store promises of deletes that meet edits and creates made elsewhere.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use echoes_core::store::{DeleteOutcome, GuardPass, Store};
-use echoes_shared::{Echo, Emotion, Timestamp};
+use echoes_core::store::{CreateOutcome, DeleteOutcome, EditOutcome, GuardPass, Store};
+use echoes_shared::echo::Change;
+use echoes_shared::{Echo, EchoEdit, Emotion, Timestamp};
 
-use crate::cases::{content, create, now, user};
+use crate::buckets::put_marker;
+use crate::cases::{content, create, item, now, user};
 use crate::engine::Engine;
 use crate::raw::{Item, Raw};
 
@@ -14,6 +16,7 @@ pub async fn all(engine: &Engine) {
         a_walk_is_bounded_and_goes_on
         a_repeated_delete_is_guarded
         a_copy_under_another_key_is_buried
+        every_copy_of_a_hot_person_is_buried
     }
 }
 
@@ -131,4 +134,51 @@ async fn a_copy_under_another_key_is_buried(engine: &Engine) {
     assert_eq!(raw.only().await["userId"], AttributeValue::S("ana#202501".into()));
     raw.overwrite(item).await;
     assert_eq!(counts(&guard(&store, now(), now()).await), (1, 1));
+}
+
+/// A region that has not heard of a person's bucket takes the retry of a create: two copies of one echo.
+async fn every_copy_of_a_hot_person_is_buried(engine: &Engine) {
+    let home = engine.store("twice").await;
+    engine.store("twice-behind").await;
+    let behind = engine.tables_apart("twice", "twice-behind", "us-west-2");
+    let raw = Raw { engine, prefix: "twice" };
+    put_marker(engine, "twice", "eu-west-1", "202611").await;
+    let new = item("ana", now(), 1, content(Emotion::Happy));
+    for store in [&home, &behind] {
+        assert_eq!(store.create(&new, now()).await.unwrap(), CreateOutcome::Created);
+    }
+    let living = raw.items("echoes").await;
+    assert_eq!(living.len(), 2, "{living:?}");
+    // An edit changes the likelier copy, and every reader shows the higher version.
+    let change = EchoEdit { tags: Change::Set(vec!["new".into()]), ..EchoEdit::default() };
+    let edited = home.edit(&user("ana"), new.echo.echo_id, 1, &change, false, now().plus_millis(1)).await.unwrap();
+    let EditOutcome::Edited(edited) = edited else { panic!("{edited:?}") };
+    for store in [&home, &behind] {
+        assert_eq!(store.echo(new.echo.echo_id, now()).await.unwrap().as_ref(), Some(&*edited));
+    }
+    assert_eq!(home.timeline(&user("ana"), 20, None, now()).await.unwrap().echoes, [*edited]);
+
+    assert_eq!(delete(&home, &new.echo, now()).await, DeleteOutcome::Gone);
+    let buried = raw.items("echoes").await;
+    assert!(buried.len() == 2 && buried.iter().all(|item| item.contains_key("deletedAt")), "{buried:?}");
+    assert_eq!(home.echo(new.echo.echo_id, now()).await.unwrap(), None);
+    for store in [&home, &behind] {
+        assert_eq!(store.create(&new, now()).await.unwrap(), CreateOutcome::Deleted);
+    }
+    // A late create under the key that the delete did not know of, beside the other's tombstone and its record.
+    raw.forget_records().await;
+    for copy in &living {
+        let late = living.iter().find(|item| item["userId"] != copy["userId"]).unwrap();
+        raw.remove("echoes", ["userId", "timestamp"], late).await;
+        assert_eq!(delete(&home, &new.echo, now()).await, DeleteOutcome::Gone, "one tombstone and its record");
+        raw.overwrite(late.clone()).await;
+        let pass = guard(&home, now().minus_days(1), now()).await;
+        assert_eq!(pass.restored, 1, "{late:?}");
+        assert!(raw.items("echoes").await.iter().all(|item| item.contains_key("deletedAt")));
+        raw.forget_records().await;
+        raw.overwrite(late.clone()).await;
+        assert_eq!(delete(&home, &new.echo, now()).await, DeleteOutcome::Gone, "a delete buries it too");
+        assert!(raw.items("echoes").await.iter().all(|item| item.contains_key("deletedAt")));
+        raw.forget_records().await;
+    }
 }

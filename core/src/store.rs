@@ -6,6 +6,7 @@ mod client;
 mod create;
 mod delete;
 mod echo;
+mod edit;
 mod erasure;
 mod error;
 mod feed;
@@ -23,6 +24,7 @@ mod size;
 mod sweep;
 pub mod table;
 mod timeline;
+mod tombstones;
 mod walk;
 
 use std::sync::Arc;
@@ -39,12 +41,14 @@ use client::Deadlines;
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::DeleteOutcome;
+pub use edit::EditOutcome;
 pub use erasure::{ErasureEntry, ErasureList, ErasurePosition, ErasureStatus, LateLook, Progress};
 pub use error::StoreError;
 pub use random::Lots;
 pub use scan::{ScanPage, Segment};
 pub use shards::{SETTLE_SECONDS, ShardSetting, ShardedList, TICK, UnknownList};
 pub use sweep::{SweepPosition, SweepStep};
+pub use tombstones::{GuardPass, GuardPosition};
 pub use walk::Page;
 
 /// The tables of one region behind one SDK client. Cheap to clone.

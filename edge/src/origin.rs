@@ -21,7 +21,7 @@ use attempts::Budget;
 use transport::Outgoing;
 
 pub use batch::batch;
-pub use home::delete;
+pub use home::ask_home;
 
 thread_local! {
     static HEALTH: RefCell<HealthTable> = RefCell::default();
@@ -40,6 +40,8 @@ pub struct Call {
     pub user: Option<UserId>,
     /// The name of a create.
     pub key: Option<IdempotencyKey>,
+    /// The version that an edit is of.
+    pub if_match: Option<u64>,
     /// The body; empty for none.
     pub body: Vec<u8>,
     /// Whether the region asked is to decide in place of the echo's home, which is down.
@@ -49,8 +51,17 @@ pub struct Call {
 impl Call {
     /// A read.
     pub fn get(target: String, request_id: &str) -> Self {
+        Self::new("GET", target, request_id, None)
+    }
+
+    /// A write on behalf of `user`, so far without a name, a version or a body.
+    pub fn write(method: &'static str, target: String, request_id: &str, user: UserId) -> Self {
+        Self::new(method, target, request_id, Some(user))
+    }
+
+    fn new(method: &'static str, target: String, request_id: &str, user: Option<UserId>) -> Self {
         let request_id = request_id.to_owned();
-        Self { method: "GET", target, request_id, user: None, key: None, body: Vec::new(), fallback: false }
+        Self { method, target, request_id, user, key: None, if_match: None, body: Vec::new(), fallback: false }
     }
 }
 
@@ -171,9 +182,10 @@ fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis:
         signed.push((wire::CORE_FALLBACK, "1"));
     }
     let key = call.key.map(|key| key.to_string());
-    if let Some(key) = &key {
-        // Not among what must be signed, but without it a captured create could be replayed as another.
-        signed.push((wire::IDEMPOTENCY_KEY, key));
+    let version = call.if_match.map(|version| format!("\"{version}\""));
+    // Not among what must be signed, but without them a captured create or edit could be replayed as another.
+    for (name, value) in [(wire::IDEMPOTENCY_KEY, &key), (wire::IF_MATCH, &version)] {
+        signed.extend(value.as_deref().map(|value| (name, value)));
     }
     let to_sign = SignedCall { method: call.method, url: &url, headers: &signed, body: &call.body };
     let signature = signature_headers(to_sign, &config.key, region, clock::now()).ok()?;

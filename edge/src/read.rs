@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use echoes_shared::query::{ListQuery, TimelinesQuery};
 use echoes_shared::wire::Resource;
-use echoes_shared::{Problem, Slug, Timestamp};
+use echoes_shared::{EchoId, Emotion, Problem, Slug, Timestamp};
+use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
@@ -27,6 +28,9 @@ const RETRY_AFTER_PICKS_SECONDS: u32 = 1;
 /// How often a random echo is asked for, when those that come were deleted here.
 const PICKS: u8 = 3;
 const FOUND: u16 = 200;
+/// Milliseconds after an edit in another region during which no list is kept that the nearest region gives: most often it has
+/// heard of the edit by then (facts: *usually < 1 s*).
+const REPLICATION_MILLIS: u64 = 1_500;
 
 type Answered = Result<Result<Response, Refusal>, JsValue>;
 
@@ -123,7 +127,7 @@ async fn missed(arrival: Arrival, key: CacheKey) -> Answered {
     let stored = store(&arrival, &key, &answer)?;
     drop(turn);
     let forwarded = if stored { Forwarded::Stored } else { Forwarded::Missed };
-    let common = if answer.status == FOUND { Common::Cached } else { Common::Unstored };
+    let common = if stored { Common::Cached } else { Common::Unstored };
     pass_on(&arrival, &answer, common, forwarded).map(Ok)
 }
 
@@ -229,10 +233,14 @@ fn store(arrival: &Arrival, key: &CacheKey, answer: &Answer) -> Result<bool, JsV
     let (FOUND, Some(content_type)) = (answer.status, answer.header(header::CONTENT_TYPE)) else {
         return Ok(false);
     };
+    let etag = answer.header(header::ETAG).unwrap_or_default();
+    if cache::is_superseded(key.subject, etag) {
+        return Ok(false);
+    }
     let content = Content {
         body: answer.body.clone(),
         content_type: content_type.to_owned(),
-        etag: answer.header(header::ETAG).unwrap_or_default().to_owned(),
+        etag: etag.to_owned(),
         region: answer.region_name().to_owned(),
         asked_at: answer.asked_at,
     };
@@ -242,6 +250,28 @@ fn store(arrival: &Arrival, key: &CacheKey, answer: &Answer) -> Result<bool, JsV
         arrival.context.after_the_answer(async move { data_centre::put(&key, &content).await });
     }
     Ok(true)
+}
+
+/// Remembers what an edit came to: the echo as it is now takes the place of what is cached, and what the caller saw last is
+/// forgotten where another version, or none, is there.
+pub async fn note_edit(arrival: &Arrival, id: EchoId, answer: &Answer) -> Result<(), JsValue> {
+    #[derive(Deserialize)]
+    struct Edited {
+        version: u64,
+        emotion: Emotion,
+    }
+    let Some(key) = CacheKey::of(&Resource::Echo(id), None) else { return Ok(()) };
+    match (answer.status, serde_json::from_slice(&answer.body)) {
+        (FOUND, Ok(Edited { version, emotion })) => {
+            let [nearest, ..] = arrival.nearest_regions();
+            let settles_millis = if answer.region == nearest { 0 } else { REPLICATION_MILLIS };
+            cache::note_edited(id, version, emotion, clock::now().plus_millis(settles_millis));
+            store(arrival, &key, answer)?;
+        }
+        (404 | 412, _) => cache::forget(&key).await,
+        _ => {}
+    }
+    Ok(())
 }
 
 fn hit(arrival: &Arrival, entry: &Entry, left_seconds: i64) -> Result<Response, JsValue> {

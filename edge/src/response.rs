@@ -40,7 +40,7 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, if-
 /// Seconds that a browser may remember a preflight.
 const PREFLIGHT_SECONDS: &str = "86400";
 /// What is tried on a path that names nothing: the preflight succeeds, so that a script can read the problem.
-const ANY_METHOD: &str = "GET, HEAD, POST, DELETE, OPTIONS";
+const ANY_METHOD: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 
 thread_local! {
     static REQUEST_ID: JsString = JsString::from(header::REQUEST_ID);

@@ -34,6 +34,7 @@ pub fn route(arrival: Arrival) -> Outcome {
         }
         ("POST", Resource::Echoes) => write::create(arrival),
         ("POST", Resource::Batch) => write::batch(arrival),
+        ("PATCH", Resource::Echo(id)) => write::edit(arrival, *id),
         ("DELETE", Resource::Echo(id)) => write::delete(arrival, *id),
         ("DELETE", Resource::Me) => write::erase(arrival),
         ("GET" | "HEAD", Resource::Erasure) => write::erasure(arrival),

@@ -1,11 +1,11 @@
-//! Writes: everything that the edge can know is checked before a core is asked. In order: the media type, the token, the key,
-//! the body.
+//! Writes: everything that the edge can know is checked before a core is asked. In order: the media type, the token, the key
+//! or the version, the body.
 
 mod batch;
 
 use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::wire::{self, Resource};
-use echoes_shared::{EchoId, IdempotencyKey, Problem, Slug, UserId, validate};
+use echoes_shared::{EchoId, IdempotencyKey, Problem, Slug, Timestamp, UserId, etag, validate};
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
@@ -17,7 +17,7 @@ use crate::origin::answer::Answer;
 use crate::origin::{self, Call, Unavailable};
 use crate::response::{Common, Refusal, Reply};
 use crate::runtime::Content;
-use crate::{cache, clock, random};
+use crate::{cache, clock, random, read};
 
 pub use batch::batch;
 
@@ -30,12 +30,12 @@ thread_local! {
     static CONTENT_TYPE: JsString = JsString::from("content-type");
     static CONTENT_LENGTH: JsString = JsString::from("content-length");
     static IDEMPOTENCY_KEY: JsString = JsString::from(wire::IDEMPOTENCY_KEY);
+    static IF_MATCH: JsString = JsString::from(wire::IF_MATCH);
 }
 
 /// `POST /v1/echoes`
 pub fn create(arrival: Arrival) -> Outcome {
-    let media_type = CONTENT_TYPE.with(|name| arrival.incoming.header(name));
-    if let Err(problem) = validate::content_type(media_type.as_deref()) {
+    if let Err(problem) = media_type(&arrival) {
         return arrival.refuse(problem);
     }
     with_caller(arrival, |arrival, config, user| async move {
@@ -43,24 +43,16 @@ pub fn create(arrival: Arrival) -> Outcome {
             Ok(key) => key,
             Err(problem) => return Ok(Err(problem.into())),
         };
-        let reading = clock::now();
-        let read = body(&arrival, MAX_BODY_BYTES).await?;
-        let (body, echo) = match read.and_then(|body| validate::new_echo(&body, &user, None).map(|echo| (body, echo)))
-        {
-            Ok(read) => read,
+        let Body { bytes, began } = match body(&arrival, MAX_BODY_BYTES).await? {
+            Ok(body) => body,
             Err(problem) => return Ok(Err(problem.into())),
         };
-        // How slowly the caller sends is not the regions' time.
-        let began = arrival.at.plus_millis(clock::now().millis_since(reading));
-        let call = Call {
-            method: "POST",
-            target: Resource::Echoes.path(),
-            request_id: arrival.id.clone(),
-            user: Some(user),
-            key: Some(key),
-            body,
-            fallback: false,
+        let echo = match validate::new_echo(&bytes, &user, None) {
+            Ok(echo) => echo,
+            Err(problem) => return Ok(Err(problem.into())),
         };
+        let call = Call::write("POST", Resource::Echoes.path(), &arrival.id, user);
+        let call = Call { key: Some(key), body: bytes, ..call };
         // The key makes the create safe to repeat in any region, even after one that took it and did not answer.
         let answer = origin::ask(&call, &config.origin, &arrival.nearest_regions(), began).await;
         if answer.as_ref().is_ok_and(|answer| matches!(answer.status, 200 | 201)) {
@@ -70,24 +62,48 @@ pub fn create(arrival: Arrival) -> Outcome {
     })
 }
 
+/// `PATCH /v1/echoes/{echoId}`
+pub fn edit(arrival: Arrival, id: EchoId) -> Outcome {
+    if let Err(problem) = media_type(&arrival) {
+        return arrival.refuse(problem);
+    }
+    with_caller(arrival, move |arrival, config, user| async move {
+        let version = match etag::if_match(IF_MATCH.with(|name| arrival.incoming.header(name)).as_deref()) {
+            Ok(version) => version,
+            Err(problem) => return Ok(Err(problem.into())),
+        };
+        let Body { bytes, began } = match body(&arrival, MAX_BODY_BYTES).await? {
+            Ok(body) => body,
+            Err(problem) => return Ok(Err(problem.into())),
+        };
+        if let Err(problem) = validate::edit(&bytes) {
+            return Ok(Err(problem.into()));
+        }
+        let call = Call::write("PATCH", Resource::Echo(id).path(), &arrival.id, user);
+        let call = Call { if_match: Some(version), body: bytes, ..call };
+        let answer = origin::ask_home(call, &config.origin, &arrival.nearest_regions(), began).await;
+        if let Ok(answer) = &answer {
+            read::note_edit(&arrival, id, answer).await?;
+        }
+        conclude(&arrival, answer)
+    })
+}
+
 /// `DELETE /v1/echoes/{echoId}`
 pub fn delete(arrival: Arrival, id: EchoId) -> Outcome {
     with_caller(arrival, move |arrival, config, user| async move {
-        let call = Call {
-            method: "DELETE",
-            target: Resource::Echo(id).path(),
-            request_id: arrival.id.clone(),
-            user: Some(user),
-            key: None,
-            body: Vec::new(),
-            fallback: false,
-        };
-        let answer = origin::delete(call, &config.origin, &arrival.nearest_regions(), arrival.at).await;
+        let call = Call::write("DELETE", Resource::Echo(id).path(), &arrival.id, user);
+        let answer = origin::ask_home(call, &config.origin, &arrival.nearest_regions(), arrival.at).await;
         if answer.as_ref().is_ok_and(|answer| answer.status == 204) {
             cache::note_deleted(id, clock::now()).await;
         }
         conclude(&arrival, answer)
     })
+}
+
+fn media_type(arrival: &Arrival) -> Result<(), Problem> {
+    let media_type = CONTENT_TYPE.with(|name| arrival.incoming.header(name));
+    validate::content_type(media_type.as_deref())
 }
 
 /// Refuses without I/O what can be; else finds out who the caller is, and goes on.
@@ -124,16 +140,26 @@ fn key(arrival: &Arrival) -> Result<IdempotencyKey, Problem> {
     Ok(key)
 }
 
+/// A body as it came.
+struct Body {
+    bytes: Vec<u8>,
+    /// When the regions' time begins: how slowly the caller sends is not theirs.
+    began: Timestamp,
+}
+
 /// The body as it came, at most so long.
-async fn body(arrival: &Arrival, limit_bytes: usize) -> Result<Result<Vec<u8>, Problem>, JsValue> {
+async fn body(arrival: &Arrival, limit_bytes: usize) -> Result<Result<Body, Problem>, JsValue> {
     let too_large = || Ok(Err(validate::body_too_large(limit_bytes)));
     let claimed = CONTENT_LENGTH.with(|name| arrival.incoming.header(name));
     // An honest length saves the reading; a dishonest one is found out by it.
     if claimed.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length > limit_bytes) {
         return too_large();
     }
+    let reading = clock::now();
     match arrival.incoming.body_up_to(limit_bytes, BODY_MILLIS).await? {
-        Content::Whole(bytes) => Ok(Ok(bytes)),
+        Content::Whole(bytes) => {
+            Ok(Ok(Body { bytes, began: arrival.at.plus_millis(clock::now().millis_since(reading)) }))
+        }
         Content::TooLong => too_large(),
         Content::Late => Ok(Err(Problem::new(Slug::InvalidRequest, "the body did not come whole within 10 seconds"))),
     }

@@ -1,5 +1,7 @@
 //! The echo, as every response shows it, and the content a person posts to create one.
 
+mod edit;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,8 @@ use crate::id::{EchoId, IdempotencyKey, UserId};
 use crate::policy::MAX_DAYS_TO_LIVE;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
+
+pub use edit::{Change, EchoEdit};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 

@@ -50,6 +50,9 @@ pub fn sort_key(echo: EchoId) -> String {
     format!("{}{SEPARATOR}{echo}", echo.timestamp())
 }
 
+/// The width of an echo's range key: a time, the separator, an id.
+const SORT_KEY_BYTES: usize = TEXT_BYTES + 1 + 36;
+
 /// The echo that a range key names.
 pub fn echo_of_sort_key(key: &str) -> Option<EchoId> {
     key.get(TEXT_BYTES..)?.strip_prefix(SEPARATOR)?.parse().ok()
@@ -108,6 +111,22 @@ pub fn above_sort_keys(up_to: Timestamp) -> String {
     format!("{up_to}{SEPARATOR}~")
 }
 
+/// The range key of a tombstone's record in `EchoesLocal`: when it was put, and the base key under which it lies. The order of
+/// these keys is the order of time.
+pub fn tombstone_key(deleted_at: Timestamp, hash: &str, echo: EchoId) -> String {
+    format!("{deleted_at}{SEPARATOR}{hash}{SEPARATOR}{}", sort_key(echo))
+}
+
+/// What a key of [`tombstone_key`] says. A bucket's hash key contains the separator; what stands before and after it has a
+/// fixed width.
+pub fn of_tombstone_key(key: &str) -> Option<(Timestamp, &str, EchoId)> {
+    let (deleted_at, rest) = key.split_at_checked(TEXT_BYTES)?;
+    let hash_bytes = rest.len().checked_sub(SORT_KEY_BYTES)?;
+    let (hash, range) = rest.split_at_checked(hash_bytes)?;
+    let hash = hash.strip_prefix(SEPARATOR)?.strip_suffix(SEPARATOR)?;
+    Some((deleted_at.parse().ok()?, hash, echo_of_sort_key(range)?))
+}
+
 /// The range key of `userId-emotion-index`.
 pub fn emotion_sort_key(emotion: Emotion, echo: EchoId) -> String {
     format!("{}{}", emotion_prefix(emotion), sort_key(echo))
@@ -163,6 +182,19 @@ mod tests {
         assert_eq!(bucket_key(&"ana".parse().unwrap(), echo().timestamp().month()), "ana#202511");
         assert_eq!((lot(echo()).as_str(), lot_number(echo())), ("d550b6f5f3b1a20", 0xd55_0b6f_5f3b_1a20));
         assert_eq!((shard_key("happy", 0), shard_key("happy", 3)), ("happy".into(), "happy#3".into()));
+    }
+
+    #[test]
+    fn a_tombstones_key_reads_back() {
+        let deleted_at = Timestamp::from_millis(1_795_388_393_372);
+        for hash in ["ana", "ana#202511", "a|b@c"] {
+            let key = tombstone_key(deleted_at, hash, echo());
+            assert_eq!(of_tombstone_key(&key), Some((deleted_at, hash, echo())), "{key}");
+            assert!(key > deleted_at.to_string() && key < deleted_at.plus_millis(1).to_string());
+        }
+        for strange in ["", "2026-11-22T22:59:53.372Z", &sort_key(echo()), &format!("é{}", sort_key(echo()))] {
+            assert_eq!(of_tombstone_key(strange), None, "{strange}");
+        }
     }
 
     #[test]

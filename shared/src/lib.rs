@@ -20,7 +20,7 @@ pub mod timestamp;
 pub mod validate;
 pub mod wire;
 
-pub use echo::{Echo, Location, NewEcho};
+pub use echo::{Echo, EchoEdit, Location, NewEcho};
 pub use emotion::Emotion;
 pub use id::{EchoId, IdempotencyKey, UserId};
 pub use problem::{FieldError, Problem, Slug};

@@ -1,6 +1,7 @@
 //! Reads request bodies field by field, so that one answer names everything that is wrong.
 
 mod batch;
+mod edit;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::policy::{
 use crate::problem::{FieldError, Problem, Slug};
 
 pub use batch::{BatchItem, Operation, batch};
+pub use edit::edit;
 pub use stored::{line_too_long, stored_echo};
 
 /// The media type of every request body.
@@ -46,15 +48,7 @@ pub fn body_too_large(limit_bytes: usize) -> Problem {
 ///
 /// `audio_bucket` is `None` at the edge, which does not know it; the core then checks the bucket as well.
 pub fn new_echo(body: &[u8], user: &UserId, audio_bucket: Option<&str>) -> Result<NewEcho, Problem> {
-    if body.len() > MAX_BODY_BYTES {
-        return Err(body_too_large(MAX_BODY_BYTES));
-    }
-    let value = serde_json::from_slice(body)
-        .map_err(|error| Problem::invalid_field("body", format!("is not JSON: {error}")))?;
-    let Value::Object(fields) = value else {
-        return Err(Problem::invalid_field("body", "must be a JSON object"));
-    };
-    content(fields, user, audio_bucket).map_err(Problem::invalid)
+    content(object(body)?, user, audio_bucket).map_err(Problem::invalid)
 }
 
 /// Reads what a create says of its echo.
@@ -81,6 +75,18 @@ fn content(
             Ok(NewEcho { emotion, s3_url, location, tags, transcript, detected_mood, metadata, days_to_live })
         }
         _ => Err(errors),
+    }
+}
+
+/// The fields of a body that is one JSON object.
+fn object(body: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(body_too_large(MAX_BODY_BYTES));
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Problem::invalid_field("body", "must be a JSON object")),
+        Err(error) => Err(Problem::invalid_field("body", format!("is not JSON: {error}"))),
     }
 }
 

@@ -16,6 +16,8 @@ pub const REQUEST_ID: &str = "echoes-request-id";
 pub const REGION: &str = "echoes-region";
 /// The caller's name for one create.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The version that an edit is of.
+pub const IF_MATCH: &str = "if-match";
 /// Which caches answered (RFC 9211).
 pub const CACHE_STATUS: &str = "cache-status";
 /// How long the tiers took.

@@ -55,6 +55,12 @@ impl Person {
         Request::new("DELETE", format!("/v1/echoes/{echo_id}")).token(&self.token)
     }
 
+    /// An edit of a version, not yet sent.
+    pub fn editing(&self, echo_id: &str, version: u64, change: &Value) -> Request {
+        let request = Request::new("PATCH", format!("/v1/echoes/{echo_id}")).token(&self.token);
+        request.header("if-match", format!("\"{version}\"")).json(change)
+    }
+
     /// The path of the timeline.
     pub fn timeline(&self) -> String {
         format!("/v1/users/{}/echoes", self.id)

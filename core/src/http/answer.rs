@@ -5,7 +5,7 @@ use std::fmt;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
-use echoes_shared::{Problem, Region, Slug, etag, hex, wire};
+use echoes_shared::{Echo, Problem, Region, Slug, etag, hex, wire};
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -82,7 +82,7 @@ pub(super) fn list(body: &impl Serialize, request: &HeaderMap, source: Source, w
 }
 
 /// One echo with its version as the tag.
-pub(super) fn echo(echo: &echoes_shared::Echo, request: &HeaderMap, watch: Stopwatch) -> Response {
+pub(super) fn echo(echo: &Echo, request: &HeaderMap, watch: Stopwatch) -> Response {
     cacheable(serialise(echo), &echo.etag(), request, Source::Store, watch)
 }
 
@@ -97,10 +97,20 @@ pub(super) fn uncacheable(body: &impl Serialize, source: Source, watch: Stopwatc
 /// The echo after its create, 201 or, for a repeat, 200.
 pub(super) fn written(written: &Written, watch: Stopwatch) -> Response {
     let status = if written.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = json(status, serialise(&written.echo));
+    let mut response = after_write(status, &written.echo, watch);
+    insert(response.headers_mut(), LOCATION, &wire::Resource::Echo(written.echo.echo_id).path());
+    response
+}
+
+/// The echo after its edit.
+pub(super) fn edited(echo: &Echo, watch: Stopwatch) -> Response {
+    after_write(StatusCode::OK, echo, watch)
+}
+
+fn after_write(status: StatusCode, echo: &Echo, watch: Stopwatch) -> Response {
+    let mut response = json(status, serialise(echo));
     let headers = response.headers_mut();
-    insert(headers, LOCATION, &wire::Resource::Echo(written.echo.echo_id).path());
-    insert(headers, ETAG, &written.echo.etag());
+    insert(headers, ETAG, &echo.etag());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &timing(watch));
     response

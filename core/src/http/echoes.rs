@@ -8,7 +8,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use echoes_shared::query::ListQuery;
 use echoes_shared::wire::{self, Resource};
-use echoes_shared::{EchoId, IdempotencyKey, Problem, Timestamp, validate};
+use echoes_shared::{EchoId, IdempotencyKey, Problem, Timestamp, etag, validate};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -53,6 +53,20 @@ pub(super) async fn one(
     Ok(answer::echo(&echo, &headers, watch))
 }
 
+pub(super) async fn edit(
+    State(context): State<Arc<Context>>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ServiceError> {
+    let watch = Stopwatch::start();
+    validate::content_type(headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()))?;
+    let (echo, user) = (echo_id(&uri)?, caller(&headers)?);
+    let seen = etag::if_match(once(&headers, wire::IF_MATCH, "If-Match")?)?;
+    let echo = context.service.edit(&user, echo, seen, &body, is_fallback(&headers), clock::now()).await?;
+    Ok(answer::edited(&echo, watch))
+}
+
 pub(super) async fn remove(
     State(context): State<Arc<Context>>,
     uri: Uri,
@@ -77,10 +91,15 @@ fn echo_id(uri: &Uri) -> Result<EchoId, Problem> {
 
 /// The caller's key, or a new one where there is none.
 fn idempotency_key(headers: &HeaderMap, now: Timestamp) -> Result<IdempotencyKey, Problem> {
-    let mut values = headers.get_all(wire::IDEMPOTENCY_KEY).iter();
+    let given = once(headers, wire::IDEMPOTENCY_KEY, "Idempotency-Key")?;
+    given.map_or_else(|| Ok(IdempotencyKey::mint(now, &rand::random())), wire::idempotency_key)
+}
+
+/// The value of a header that may be given once; empty where it is no text.
+fn once<'a>(headers: &'a HeaderMap, name: &str, shown: &'static str) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (None, _) => Ok(IdempotencyKey::mint(now, &rand::random())),
-        (Some(value), None) => wire::idempotency_key(value.to_str().unwrap_or_default()),
-        (Some(_), Some(_)) => Err(Problem::invalid_field("Idempotency-Key", "may be given once")),
+        (_, Some(_)) => Err(Problem::invalid_field(shown, "may be given once")),
+        (value, None) => Ok(value.map(|value| value.to_str().unwrap_or_default())),
     }
 }

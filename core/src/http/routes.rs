@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
@@ -25,6 +25,7 @@ pub fn api(context: Arc<Context>) -> Router {
         .route(pattern::RECENT, get(echoes::recent))
         .route(pattern::BATCH, post(batch::run))
         .route(pattern::ECHO, get(echoes::one))
+        .route(pattern::ECHO, patch(echoes::edit))
         .route(pattern::ECHO, delete(echoes::remove))
         .route(pattern::TIMELINE, get(users::timeline))
         .route(pattern::TIMELINES, get(timelines::several))

@@ -1,9 +1,9 @@
-//! Writes: creating and deleting echoes.
+//! Writes: creating, editing and deleting echoes.
 
-use echoes_shared::{Echo, EchoId, IdempotencyKey, NewEcho, Problem, Slug, Timestamp, UserId, validate};
+use echoes_shared::{Echo, EchoId, IdempotencyKey, NewEcho, Problem, Slug, Timestamp, UserId, etag, validate};
 
 use super::{Service, ServiceError};
-use crate::store::{CreateOutcome, DeleteOutcome, NewItem};
+use crate::store::{CreateOutcome, DeleteOutcome, EditOutcome, NewItem};
 
 /// An echo after its create.
 #[derive(Debug)]
@@ -49,6 +49,29 @@ impl Service {
         }
     }
 
+    /// Edits the version `seen` of an echo of `user` as `body` says. `fallback` says that the echo's home region is down.
+    pub async fn edit(
+        &self,
+        user: &UserId,
+        id: EchoId,
+        seen: u64,
+        body: &[u8],
+        fallback: bool,
+        now: Timestamp,
+    ) -> Result<Echo, ServiceError> {
+        let edit = validate::edit(body)?;
+        match self.store.edit(user, id, seen, &edit, fallback, now).await? {
+            EditOutcome::Edited(echo) => {
+                self.pools.note(&echo, now);
+                Ok(*echo)
+            }
+            EditOutcome::Changed => Err(etag::has_changed().into()),
+            EditOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
+            EditOutcome::Anothers => Err(anothers()),
+            EditOutcome::Unknown => Err(unknown()),
+        }
+    }
+
     /// Deletes an echo of `user`. `fallback` says that the echo's home region is down.
     pub async fn delete(
         &self,
@@ -63,8 +86,16 @@ impl Service {
                 Ok(())
             }
             DeleteOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
-            DeleteOutcome::Anothers => Err(Problem::new(Slug::Forbidden, "this echo is another person's").into()),
-            DeleteOutcome::Unknown => Err(Problem::new(Slug::NotFound, "there is no such echo").into()),
+            DeleteOutcome::Anothers => Err(anothers()),
+            DeleteOutcome::Unknown => Err(unknown()),
         }
     }
+}
+
+fn anothers() -> ServiceError {
+    Problem::new(Slug::Forbidden, "this echo is another person's").into()
+}
+
+fn unknown() -> ServiceError {
+    Problem::new(Slug::NotFound, "there is no such echo").into()
 }

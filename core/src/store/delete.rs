@@ -6,6 +6,7 @@ use echoes_shared::{Echo, EchoId, Region, Timestamp, UserId};
 use super::echo::Found;
 use super::item::{self, Stored};
 use super::meter::INDEXES;
+use super::tombstones::deleted_at;
 use super::{Store, StoreError};
 
 /// Times that a delete reads again after the echo changed under it.
@@ -28,7 +29,8 @@ impl Store {
     /// Deletes the echo `id` of `user`.
     ///
     /// Only an echo's home region deletes it, unless `fallback` says that the home is down: so two writers of one echo meet
-    /// in one place while they can.
+    /// in one place while they can. Every living copy goes. It is done when each tombstone stands and this region remembers
+    /// to guard it: see [`Store::bury_and_guard`] for what a crash leaves.
     pub async fn delete(
         &self,
         user: &UserId,
@@ -37,31 +39,49 @@ impl Store {
         now: Timestamp,
     ) -> Result<DeleteOutcome, StoreError> {
         for _ in 0..MAX_ROUNDS {
-            match self.stored(user, id, now).await? {
-                Some(Found { stored: Stored::Tombstone { ttl }, .. }) => {
-                    let counts = now.epoch_seconds() < ttl;
-                    return Ok(if counts { DeleteOutcome::Gone } else { DeleteOutcome::Unknown });
-                }
-                Some(Found { hash, stored: Stored::Echo(echo, _) }) => {
-                    if !echo.lives_at(now) {
-                        return Ok(DeleteOutcome::Unknown);
+            let copies = match self.copies(user, id, now).await? {
+                none if none.is_empty() => match self.indexed(id, now).await? {
+                    // The person's own, under a key that this region does not know of yet.
+                    Some((hash, echo)) if echo.user_id == *user => {
+                        vec![Found { hash, stored: Stored::Echo(Box::new(echo), None) }]
                     }
-                    if echo.origin != self.config.region && !fallback {
-                        return Ok(DeleteOutcome::Elsewhere(echo.origin));
-                    }
-                    if self.bury(&echo, &hash, now).await? {
-                        return Ok(DeleteOutcome::Gone);
-                    }
-                }
-                None => {
-                    // The index tells another person's echo from none at all.
-                    let other = self.echo(id, now).await?;
-                    let anothers = other.is_some_and(|echo| echo.user_id != *user);
-                    return Ok(if anothers { DeleteOutcome::Anothers } else { DeleteOutcome::Unknown });
-                }
+                    Some(_) => return Ok(DeleteOutcome::Anothers),
+                    None => return Ok(DeleteOutcome::Unknown),
+                },
+                copies => copies,
+            };
+            let living: Vec<_> = copies.iter().filter_map(|copy| copy.living(now)).collect();
+            let Some((_, likeliest)) = living.first() else {
+                return self.guard_again(id, &copies, now).await;
+            };
+            if likeliest.origin != self.config.region && !fallback {
+                return Ok(DeleteOutcome::Elsewhere(likeliest.origin));
+            }
+            // A copy that stays would be the echo, come back to life.
+            let mut all_buried = true;
+            for (hash, echo) in living {
+                all_buried &= self.bury_and_guard(hash, echo, now).await?;
+            }
+            if all_buried {
+                return Ok(DeleteOutcome::Gone);
             }
         }
         Err(StoreError::Contended)
+    }
+
+    /// The outcome where no copy lives. A tombstone that counts may be what an earlier try of this delete left when it failed
+    /// before it wrote the record, so the record is written.
+    async fn guard_again(&self, id: EchoId, copies: &[Found], now: Timestamp) -> Result<DeleteOutcome, StoreError> {
+        let mut outcome = DeleteOutcome::Unknown;
+        for copy in copies {
+            if let Stored::Tombstone { ttl } = copy.stored
+                && now.epoch_seconds() < ttl
+            {
+                self.guard(&copy.hash, id, deleted_at(ttl)).await?;
+                outcome = DeleteOutcome::Gone;
+            }
+        }
+        Ok(outcome)
     }
 
     /// Puts the tombstone, unless the echo is no longer the one that was read.

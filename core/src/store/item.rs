@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use echoes_shared::echo::Change;
 use echoes_shared::keys::{self, schema};
 use echoes_shared::policy::TOMBSTONE_DAYS;
-use echoes_shared::{Echo, EchoId, Location, Region, Timestamp};
+use echoes_shared::{Echo, EchoEdit, EchoId, Location, Region, Timestamp};
 
 use super::placement::Placement;
 
@@ -22,7 +23,7 @@ const DETECTED_MOOD: &str = "detectedMood";
 const METADATA: &str = "metadata";
 pub(super) const VERSION: &str = "version";
 pub(super) const ORIGIN: &str = "origin";
-const UPDATED_AT: &str = "updatedAt";
+pub(super) const UPDATED_AT: &str = "updatedAt";
 /// The hash of what was posted; it never leaves the store.
 const CONTENT_HASH: &str = "contentHash";
 /// Only a tombstone has it.
@@ -74,12 +75,11 @@ pub(super) fn of_echo(echo: &Echo, content_hash: Option<&str>, place: &Placement
     if let Some(url) = &echo.s3_url {
         put(S3_URL, string(url));
     }
-    if let Some(place) = echo.location {
-        let degrees = [(LAT.to_owned(), number(place.lat)), (LNG.to_owned(), number(place.lng))];
-        put(LOCATION, AttributeValue::M(degrees.into()));
+    if let Some(place) = &echo.location {
+        put(LOCATION, of_location(place));
     }
     if let Some(tags) = &echo.tags {
-        put(TAGS, AttributeValue::L(tags.iter().map(string).collect()));
+        put(TAGS, of_tags(tags));
     }
     if let Some(text) = &echo.transcript {
         put(TRANSCRIPT, string(text));
@@ -88,7 +88,7 @@ pub(super) fn of_echo(echo: &Echo, content_hash: Option<&str>, place: &Placement
         put(DETECTED_MOOD, string(mood));
     }
     if let Some(pairs) = &echo.metadata {
-        put(METADATA, AttributeValue::M(pairs.iter().map(|(k, v)| (k.clone(), string(v))).collect()));
+        put(METADATA, of_metadata(pairs));
     }
     if let Some(ttl) = echo.ttl {
         put(schema::TTL, number(ttl));
@@ -100,6 +100,42 @@ pub(super) fn of_echo(echo: &Echo, content_hash: Option<&str>, place: &Placement
         put(CONTENT_HASH, string(hash));
     }
     item
+}
+
+/// What an edit makes of the attributes that it touches: their values, `None` for one that is removed.
+pub(super) fn of_edit(edit: &EchoEdit) -> Vec<(&'static str, Option<AttributeValue>)> {
+    let changes = [
+        (LOCATION, of_change(&edit.location, of_location)),
+        (TAGS, of_change(&edit.tags, |tags| of_tags(tags))),
+        (TRANSCRIPT, of_change(&edit.transcript, string)),
+        (DETECTED_MOOD, of_change(&edit.detected_mood, string)),
+        (METADATA, of_change(&edit.metadata, of_metadata)),
+    ];
+    changes.into_iter().filter_map(|(name, change)| Some((name, change?))).collect()
+}
+
+fn of_change<'a, T>(
+    change: &'a Change<T>,
+    value: impl FnOnce(&'a T) -> AttributeValue,
+) -> Option<Option<AttributeValue>> {
+    match change {
+        Change::Keep => None,
+        Change::Remove => Some(None),
+        Change::Set(new) => Some(Some(value(new))),
+    }
+}
+
+fn of_location(place: &Location) -> AttributeValue {
+    let degrees = [(LAT.to_owned(), number(place.lat)), (LNG.to_owned(), number(place.lng))];
+    AttributeValue::M(degrees.into())
+}
+
+fn of_tags(tags: &[String]) -> AttributeValue {
+    AttributeValue::L(tags.iter().map(string).collect())
+}
+
+fn of_metadata(pairs: &BTreeMap<String, String>) -> AttributeValue {
+    AttributeValue::M(pairs.iter().map(|(k, v)| (k.clone(), string(v))).collect())
 }
 
 /// The tombstone that takes an echo's place: the same base key, no index attribute, gone after seven days.

@@ -215,7 +215,7 @@ async fn pages_cost_little(store: &Store, all: &[EchoId], now: Timestamp) {
 }
 
 /// A marker as a region writes it.
-async fn put_marker(engine: &Engine, prefix: &str, region: &str, from: &str) {
+pub async fn put_marker(engine: &Engine, prefix: &str, region: &str, from: &str) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let put = engine.client().put_item().table_name(format!("{prefix}-ops"));
     let put = put.item("pk", text("person#ana")).item("sk", text(&format!("marker#{region}")));

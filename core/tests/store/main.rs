@@ -23,13 +23,16 @@ mod batch;
 mod buckets;
 mod bulk;
 mod cases;
+mod edits;
 mod engine;
 mod proxy;
 mod random;
+mod raw;
 mod shards;
 mod sweep;
 mod timelines;
 mod transfer;
+mod tombstones;
 mod wire;
 
 use engine::Engine;
@@ -60,6 +63,8 @@ async fn stores(engine: &Engine) {
     shards::all(engine).await;
     sweep::all(engine).await;
     transfer::all(engine).await;
+    edits::all(engine).await;
+    tombstones::all(engine).await;
 }
 
 async fn services(engine: &Engine) {

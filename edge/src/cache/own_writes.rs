@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use echoes_shared::etag::version_of;
 use echoes_shared::{EchoId, Emotion, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -11,6 +12,8 @@ use super::Subject;
 /// Deleted echoes that an isolate remembers, about a megabyte of them. One that is forgotten after so many more may still be in
 /// a list that is kept for the day on which no region answers, and is then shown with it.
 const MAX_GONE: usize = 16_384;
+/// Edited echoes that an isolate remembers: those of the last minute, for longer no cache holds what they were before.
+const MAX_EDITED: usize = 256;
 /// What stands before an id in a body.
 const ID_FIELD: &[u8] = b"\"echoId\":\"";
 const ID_CHARS: usize = 36;
@@ -18,19 +21,38 @@ const ID_CHARS: usize = 36;
 /// The writes of this isolate.
 #[derive(Debug, Default)]
 pub struct OwnWrites {
-    created: BTreeMap<Emotion, Timestamp>,
-    created_any: Option<Timestamp>,
+    changed: BTreeMap<Emotion, Timestamp>,
+    changed_any: Option<Timestamp>,
     deleted_any: Option<Timestamp>,
     gone: HashSet<EchoId>,
     /// The same ids, the oldest first.
     gone_in_order: VecDeque<EchoId>,
+    /// Edited echoes with the versions that they got, the oldest edit first.
+    edited: VecDeque<(EchoId, u64)>,
 }
 
 impl OwnWrites {
-    /// An echo of this emotion was created.
-    pub fn created(&mut self, emotion: Emotion, now: Timestamp) {
-        self.created.insert(emotion, now);
-        self.created_any = Some(now);
+    /// An echo of this emotion was created or edited: lists that were asked for up to `until` do not show it as it is.
+    pub fn changed(&mut self, emotion: Emotion, until: Timestamp) {
+        let changed = self.changed.entry(emotion).or_insert(until);
+        *changed = until.max(*changed);
+        self.changed_any = self.changed_any.max(Some(until));
+    }
+
+    /// An echo got this version.
+    pub fn edited(&mut self, id: EchoId, version: u64) {
+        self.edited.retain(|(other, _)| *other != id);
+        if self.edited.len() >= MAX_EDITED {
+            self.edited.pop_front();
+        }
+        self.edited.push_back((id, version));
+    }
+
+    /// Whether an answer with this tag shows an echo as it was before an edit made here.
+    pub fn is_superseded(&self, subject: Subject, tag: &str) -> bool {
+        let Subject::Echo(id) = subject else { return false };
+        let edited = self.edited.iter().find(|(other, _)| *other == id);
+        edited.is_some_and(|(_, version)| version_of(tag).is_some_and(|shown| shown < *version))
     }
 
     /// An echo was deleted.
@@ -50,8 +72,8 @@ impl OwnWrites {
     /// When what a read shows was last changed here. Which lists show a deleted echo is not known, so all count.
     pub fn outdated_at(&self, subject: Subject) -> Option<Timestamp> {
         match subject {
-            Subject::Feed(emotion) => self.created.get(&emotion).copied().max(self.deleted_any),
-            Subject::Recent => self.created_any.max(self.deleted_any),
+            Subject::Feed(emotion) => self.changed.get(&emotion).copied().max(self.deleted_any),
+            Subject::Recent => self.changed_any.max(self.deleted_any),
             Subject::Echo(_) | Subject::Emotions => None,
         }
     }
@@ -170,11 +192,31 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn a_create_makes_its_emotion_and_the_recent_list_old() {
         let mut writes = OwnWrites::default();
-        writes.created(Emotion::Sad, at(7));
+        writes.changed(Emotion::Sad, at(7));
+        writes.changed(Emotion::Sad, at(6));
         assert_eq!(writes.outdated_at(Subject::Feed(Emotion::Sad)), Some(at(7)));
         assert_eq!(writes.outdated_at(Subject::Recent), Some(at(7)));
         assert_eq!(writes.outdated_at(Subject::Feed(Emotion::Happy)), None);
         assert_eq!(writes.outdated_at(Subject::Emotions), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn an_edit_supersedes_older_versions_of_its_echo() {
+        let mut writes = OwnWrites::default();
+        let subject = |id: &str| Subject::Echo(id.parse().unwrap());
+        writes.edited(GONE.parse().unwrap(), 3);
+        for (tag, superseded) in [("\"2\"", true), ("W/\"2\"", true), ("\"3\"", false), ("\"4\"", false), ("", false)]
+        {
+            assert_eq!(writes.is_superseded(subject(GONE), tag), superseded, "{tag}");
+        }
+        assert!(!writes.is_superseded(subject(OTHER), "\"2\"") && !writes.is_superseded(Subject::Recent, "\"2\""));
+        writes.edited(GONE.parse().unwrap(), 5);
+        assert!(writes.is_superseded(subject(GONE), "\"4\""));
+        for n in 0..MAX_EDITED {
+            writes.edited(format!("019ab3c1-5a2e-7c31-9d55-0b6f5f3c{n:04x}").parse().unwrap(), 2);
+        }
+        assert_eq!(writes.edited.len(), MAX_EDITED);
+        assert!(!writes.is_superseded(subject(GONE), "\"4\""));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -1,4 +1,4 @@
-//! Deletes: any core may be asked, the echo's home decides, and when that is down the nearest healthy core does.
+//! Edits and deletes: any core may be asked, the echo's home decides, and when that is down the nearest healthy core does.
 
 use std::collections::VecDeque;
 
@@ -80,8 +80,9 @@ impl Search {
     }
 }
 
-/// Asks for a delete. `began` is when somebody began to wait for it.
-pub async fn delete(
+/// Asks for what an echo's home decides. It may be done twice: by a home that did not answer in time, and by the region that
+/// then stands in for it. `began` is when somebody began to wait for it.
+pub async fn ask_home(
     call: Call,
     config: &OriginConfig,
     nearest: &[Region],

@@ -7,38 +7,27 @@ use echoes_shared::policy::MAX_BATCH_BODY_BYTES;
 use echoes_shared::validate::{self, BatchItem, Operation};
 use echoes_shared::wire::Resource;
 
-use super::{CONTENT_TYPE, body, conclude, with_caller};
+use super::{Body, body, conclude, media_type, with_caller};
 use crate::arrival::{Arrival, Outcome};
 use crate::origin::{self, Call};
 use crate::{cache, clock, random, runtime};
 
 /// Answers `POST /v1/echoes/batch`.
 pub fn batch(arrival: Arrival) -> Outcome {
-    let media_type = CONTENT_TYPE.with(|name| arrival.incoming.header(name));
-    if let Err(problem) = validate::content_type(media_type.as_deref()) {
+    if let Err(problem) = media_type(&arrival) {
         return arrival.refuse(problem);
     }
     with_caller(arrival, |arrival, config, user| async move {
-        let reading = clock::now();
-        let body = match body(&arrival, MAX_BATCH_BODY_BYTES).await? {
+        let Body { bytes, began } = match body(&arrival, MAX_BATCH_BODY_BYTES).await? {
             Ok(body) => body,
             Err(problem) => return Ok(Err(problem.into())),
         };
-        let items = match validate::batch(&body, &user, None) {
+        let items = match validate::batch(&bytes, &user, None) {
             Ok(items) => items,
             Err(problem) => return Ok(Err(problem.into())),
         };
-        let began = arrival.at.plus_millis(clock::now().millis_since(reading));
         let operations: Vec<_> = items.iter().map(with_key).collect();
-        let call = Call {
-            method: "POST",
-            target: Resource::Batch.path(),
-            request_id: arrival.id.clone(),
-            user: Some(user),
-            key: None,
-            body: Vec::new(),
-            fallback: false,
-        };
+        let call = Call::write("POST", Resource::Batch.path(), &arrival.id, user);
         let answer = origin::batch(call, &operations, &config.origin, &arrival.nearest_regions(), began).await;
         if let Ok((_, statuses)) = &answer {
             note(&items, statuses).await;

@@ -20,7 +20,7 @@ fn options_are_answered_everywhere(world: &World) {
         ("/v1/users/ana/echoes", "get head options"),
         ("/v1/status", "get head options"),
         ("/v1/echoes", "post options"),
-        (&echo, "get head delete options"),
+        (&echo, "get head patch delete options"),
     ] {
         let response = world.edge(&Request::new("OPTIONS", path)).expect(204);
         let said = words(&response, "allow");
@@ -49,6 +49,9 @@ fn a_preflight_is_told_what_it_needs(world: &World) {
         asked.split(',').all(|name| allowed.contains(&name.to_owned())),
         "expected {asked} to be allowed\n{response}"
     );
+    let response = preflight("PATCH", &format!("/v1/echoes/{}", fresh::key()), "authorization,content-type,if-match");
+    assert!(words(&response, "access-control-allow-methods").contains(&"patch".to_owned()), "{response}");
+    assert!(words(&response, "access-control-allow-headers").contains(&"if-match".to_owned()), "{response}");
     let response = preflight("DELETE", &format!("/v1/echoes/{}", fresh::key()), "authorization");
     assert!(words(&response, "access-control-allow-methods").contains(&"delete".to_owned()), "{response}");
     let response = preflight("GET", "/v1/emotions", "if-none-match");

@@ -16,10 +16,12 @@ mod bad_query;
 mod batch;
 mod buckets;
 mod caching;
+mod convergence;
 mod cors;
 mod create;
 mod delete;
 mod echo;
+mod edit;
 mod emotions;
 mod failover;
 mod feed;
@@ -71,6 +73,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     recent::TRIALS,
     echo::TRIALS,
     create::TRIALS,
+    edit::TRIALS,
     delete::TRIALS,
     timeline::TRIALS,
     batch::TRIALS,
@@ -105,6 +108,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     idempotency::ALONE,
     batch::ALONE,
     replication::FAULTS,
+    convergence::FAULTS,
     operator::FAULTS,
     failover::FAULTS,
     outage::FAULTS,

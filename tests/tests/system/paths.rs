@@ -47,9 +47,9 @@ fn another_method_is_405_and_told_what_is_allowed(world: &World) {
         ("/v1/users/ana/echoes", &read),
         ("/v1/status", &read),
         ("/v1/echoes", &["POST", "OPTIONS"]),
-        (&echo, &["GET", "HEAD", "DELETE", "OPTIONS"]),
+        (&echo, &["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"]),
     ] {
-        for method in ["GET", "POST", "PUT", "DELETE"].iter().filter(|method| !allowed.contains(method)) {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"].iter().filter(|method| !allowed.contains(method)) {
             let response = world.edge(&Request::new(method, path));
             response.problem("method-not-allowed", &[]);
             let said: Vec<_> = response.one("allow").split(',').map(str::trim).collect();

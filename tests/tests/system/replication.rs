@@ -24,7 +24,8 @@ fn status_at(world: &World, region: Region, echo: &Value) -> (u16, String) {
     (response.status, response.to_string())
 }
 
-fn await_at(world: &World, region: Region, echo: &Value, within: Duration) {
+/// Waits until a region's core knows of the echo.
+pub fn await_at(world: &World, region: Region, echo: &Value, within: Duration) {
     eventually(within, &format!("the echo at {region}"), || match status_at(world, region, echo) {
         (200, _) => Ok(()),
         (_, response) => Err(response),
@@ -32,7 +33,7 @@ fn await_at(world: &World, region: Region, echo: &Value, within: Duration) {
 }
 
 /// Demands that all four regions store the same items for a person, so many of them, and gives those.
-fn same_everywhere(world: &World, user: &str, count: usize, within: Duration) -> Vec<Value> {
+pub fn same_everywhere(world: &World, user: &str, count: usize, within: Duration) -> Vec<Value> {
     eventually(within, &format!("{count} items of {user} alike in all regions"), || {
         let stored = world.stored(user);
         let (_, first) = &stored[0];

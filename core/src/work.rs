@@ -4,6 +4,7 @@
 //! between any two lines and is then taken again. Everything that waits, for an interval, a rate or the end of a failure, is
 //! in `rounds`, so that a job never sleeps and stops promptly.
 
+mod erasure;
 mod rounds;
 mod sweep;
 
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::config::WorkConfig;
 use crate::store::Store;
+use erasure::Erasures;
 use rounds::{Cadence, once, rounds};
 use sweep::Sweep;
 
@@ -24,17 +26,24 @@ const SWEEP: Cadence = Cadence {
     every: Duration::from_secs(6 * 60 * 60),
 };
 
+const ERASURES: Cadence = Cadence {
+    job: "erasures",
+    // Half a read unit; people wait for it, and the last region's word for a minute besides.
+    every: Duration::from_secs(1),
+};
+
 /// Every job of one process.
 #[derive(Debug)]
 struct Jobs {
     /// `None` where its rate is zero.
     sweep: Option<Sweep>,
+    erasures: Erasures,
 }
 
 impl Jobs {
     fn new(store: &Store, config: &WorkConfig) -> Self {
         let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
-        Self { sweep }
+        Self { sweep, erasures: Erasures::new(store.clone()) }
     }
 }
 
@@ -46,7 +55,8 @@ pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) 
             rounds(SWEEP, stop.clone(), |now| sweep.pass(now)).await;
         }
     };
-    tokio::join!(sweep);
+    let erasures = rounds(ERASURES, stop.clone(), |now| jobs.erasures.pass(now));
+    tokio::join!(sweep, erasures);
 }
 
 /// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.
@@ -58,5 +68,8 @@ pub async fn run_once(store: Store, config: WorkConfig, stop: watch::Receiver<bo
         round.did = sweep.did();
         rounds.push(round);
     }
+    let mut round = once(ERASURES.job, stop, |now| jobs.erasures.pass(now)).await;
+    round.did = jobs.erasures.did();
+    rounds.push(round);
     rounds
 }

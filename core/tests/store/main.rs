@@ -24,6 +24,7 @@ mod buckets;
 mod bulk;
 mod cases;
 mod engine;
+mod erasure;
 mod proxy;
 mod random;
 mod shards;

@@ -117,9 +117,9 @@ impl World {
         new.echo
     }
 
-    /// What each region's worker does for so long, a round every five seconds.
+    /// What each region's worker does for so long, a round every ten seconds.
     async fn work(&mut self, seconds: u64) {
-        for _ in 0..seconds / 5 {
+        for _ in 0..seconds / 10 {
             for store in self.stores.values() {
                 let (entries, next) = store.erasures(ErasureList::Running, None, self.now).await.unwrap();
                 assert!(next.is_none());
@@ -128,7 +128,7 @@ impl World {
                 }
             }
             self.replicate().await;
-            self.now = self.now.plus_millis(5_000);
+            self.now = self.now.plus_millis(10_000);
         }
     }
 
@@ -252,7 +252,7 @@ async fn a_region_that_is_cut_off_is_waited_for(engine: &Engine) {
     world.cut = None;
     world.work(50).await;
     assert_eq!(world.statuses().await, ALL_RUNNING);
-    world.work(60).await;
+    world.work(90).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     world.tombstones_are(5).await;
     world.shows(&[]).await;
@@ -270,11 +270,11 @@ async fn two_regions_take_the_request_at_once(engine: &Engine) {
     assert_eq!(outcome, CreateOutcome::Created);
     assert_eq!(world.stores[&Region::EuWest1].erase(&user("ana"), world.now).await.unwrap(), world.now);
     assert_eq!(world.stores[&Region::UsWest2].erase(&user("ana"), world.now).await.unwrap(), ahead);
-    world.work(10).await;
+    world.work(20).await;
     world.tombstones_are(2).await;
-    world.work(260).await;
+    world.work(240).await;
     assert_eq!(world.statuses().await, ALL_RUNNING, "keys of that time are fresh for five seconds more");
-    world.work(40).await;
+    world.work(70).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     assert_eq!(world.lists().await, [[0, 2]; 4]);
 }
@@ -296,7 +296,7 @@ async fn an_echo_that_comes_after_the_end_is_buried(engine: &Engine) {
     let mut world = World::new(engine, "late").await;
     world.stores[&Region::UsEast1].erase(&user("ana"), world.now).await.unwrap();
     let early = world.now.minus_millis(1);
-    world.work(100).await;
+    world.work(110).await;
     assert_eq!(world.statuses().await, ALL_DONE, "also of somebody who has nothing");
     // A process that slept between its look and its write.
     let new = NewItem::new(user("ana"), IdempotencyKey::mint(early, &[1; 10]), content(Emotion::Happy), Region::UsWest2);
@@ -315,14 +315,14 @@ async fn an_erasure_can_be_asked_for_again(engine: &Engine) {
     let mut world = World::new(engine, "again").await;
     world.create(Region::UsEast1, "ana", 1, 1).await;
     world.stores[&Region::UsEast1].erase(&user("ana"), world.now).await.unwrap();
-    world.work(100).await;
+    world.work(110).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     world.create(Region::UsWest2, "ana", 0, 2).await;
     world.now = world.now.plus_millis(1);
     world.stores[&Region::UsWest2].erase(&user("ana"), world.now).await.unwrap();
-    world.work(5).await;
+    world.work(10).await;
     assert_eq!(world.statuses().await, ALL_RUNNING);
-    world.work(95).await;
+    world.work(110).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     world.tombstones_are(2).await;
     assert_eq!(world.lists().await, [[0, 2]; 4]);

@@ -24,7 +24,6 @@ mod buckets;
 mod bulk;
 mod cases;
 mod engine;
-mod erasure;
 mod proxy;
 mod random;
 mod shards;

@@ -20,6 +20,7 @@ mod create;
 mod delete;
 mod echo;
 mod emotions;
+mod erasure;
 mod failover;
 mod feed;
 mod idempotency;
@@ -69,6 +70,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     echo::TRIALS,
     create::TRIALS,
     delete::TRIALS,
+    erasure::TRIALS,
     timeline::TRIALS,
     batch::TRIALS,
     batch::HOMES,
@@ -99,6 +101,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     idempotency::ALONE,
     batch::ALONE,
     replication::FAULTS,
+    erasure::FAULTS,
     operator::FAULTS,
     failover::FAULTS,
     outage::FAULTS,

@@ -35,7 +35,12 @@ async fn fill(store: &Store, name: &str, count: usize, now: Timestamp) {
             metadata: None,
             days_to_live: None,
         };
-        let new = NewItem::new(name.parse().unwrap(), IdempotencyKey::mint(at, &[7; 10]), content, echoes_shared::Region::EuWest1);
+        let new = NewItem::new(
+            name.parse().unwrap(),
+            IdempotencyKey::mint(at, &[7; 10]),
+            content,
+            echoes_shared::Region::EuWest1,
+        );
         assert_eq!(store.create(&new, at).await.unwrap(), CreateOutcome::Created);
     };
     stream::iter(0..count).map(create).buffer_unordered(8).collect::<Vec<_>>().await;

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_core::store::{CreateOutcome, ErasureList, ErasureStatus, LateLook, NewItem, Page, Store};
 use echoes_shared::{Echo, Emotion, IdempotencyKey, Region, Timestamp};
 
-use crate::cases::{content, run, user};
+use crate::cases::{content, user};
 use crate::engine::Engine;
 
 pub async fn all(engine: &Engine) {
@@ -57,7 +57,8 @@ impl World {
         let mut pages = self.client.scan().table_name(self.table(region, table)).into_paginator().items().send();
         while let Some(item) = pages.next().await {
             let item = item.unwrap();
-            let parts = ["userId", "timestamp", "pk", "sk"].map(|name| item.get(name).map(|v| v.as_s().unwrap().clone()));
+            let parts =
+                ["userId", "timestamp", "pk", "sk"].map(|name| item.get(name).map(|v| v.as_s().unwrap().clone()));
             items.insert((table, parts.into_iter().flatten().collect::<Vec<_>>().join("\n")), item);
         }
         items
@@ -103,7 +104,8 @@ impl World {
             self.client.put_item().table_name(name).set_item(Some(item.clone())).send().await.unwrap();
         } else {
             let names = if *table == "ops" { ["pk", "sk"] } else { ["userId", "timestamp"] };
-            let parts = names.into_iter().zip(key.split('\n')).map(|(n, v)| (n.to_owned(), AttributeValue::S(v.into())));
+            let parts =
+                names.into_iter().zip(key.split('\n')).map(|(n, v)| (n.to_owned(), AttributeValue::S(v.into())));
             self.client.delete_item().table_name(name).set_key(Some(parts.collect())).send().await.unwrap();
         }
     }
@@ -299,7 +301,8 @@ async fn an_echo_that_comes_after_the_end_is_buried(engine: &Engine) {
     world.work(110).await;
     assert_eq!(world.statuses().await, ALL_DONE, "also of somebody who has nothing");
     // A process that slept between its look and its write.
-    let new = NewItem::new(user("ana"), IdempotencyKey::mint(early, &[1; 10]), content(Emotion::Happy), Region::UsWest2);
+    let new =
+        NewItem::new(user("ana"), IdempotencyKey::mint(early, &[1; 10]), content(Emotion::Happy), Region::UsWest2);
     assert_eq!(world.stores[&Region::UsWest2].create(&new, early).await.unwrap(), CreateOutcome::Created);
     world.replicate().await;
     let store = &world.stores[&Region::EuWest1];

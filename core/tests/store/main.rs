@@ -24,6 +24,7 @@ mod buckets;
 mod bulk;
 mod cases;
 mod engine;
+mod erasure;
 mod proxy;
 mod random;
 mod shards;
@@ -51,6 +52,16 @@ async fn services_on_dynoxide() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_on_dynamodb_local() {
     services(&Engine::dynamodb_local().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn erasures_on_dynoxide() {
+    erasure::all(&Engine::dynoxide().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn erasures_on_dynamodb_local() {
+    erasure::all(&Engine::dynamodb_local().await).await;
 }
 
 async fn stores(engine: &Engine) {

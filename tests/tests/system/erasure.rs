@@ -122,9 +122,11 @@ fn who_was_never_erased_has_no_erasure(world: &World) {
 
 fn only_its_methods_are_allowed(world: &World) {
     let ana = world.person("erasure-methods");
-    for (method, path, allow) in
-        [("GET", "/v1/users/me", "DELETE, OPTIONS"), ("DELETE", URL, "GET, HEAD, OPTIONS"), ("POST", URL, "GET, HEAD, OPTIONS")]
-    {
+    for (method, path, allow) in [
+        ("GET", "/v1/users/me", "DELETE, OPTIONS"),
+        ("DELETE", URL, "GET, HEAD, OPTIONS"),
+        ("POST", URL, "GET, HEAD, OPTIONS"),
+    ] {
         let response = world.edge(&Request::new(method, path).token(&ana.token)).expect(405);
         assert_eq!(response.one("allow"), allow, "{response}");
     }
@@ -162,7 +164,8 @@ fn a_partitioned_region_is_waited_for(world: &World) {
     }
     eventually(Duration::from_secs(15), "two tombstones everywhere", || {
         let stored = world.stored(&ana.id);
-        let buried = |items: &Vec<Value>| items.len() == 2 && items.iter().all(|item| item.get("deletedAt").is_some());
+        let buried =
+            |items: &Vec<Value>| items.len() == 2 && items.iter().all(|item| item.get("deletedAt").is_some());
         if stored.iter().all(|(_, items)| buried(items)) { Ok(()) } else { Err(format!("{stored:#?}")) }
     });
     Region::ALL.into_iter().for_each(|region| gone_at(region, &inside, Duration::from_secs(1)));

@@ -33,13 +33,13 @@ enum Command {
     /// Serve the API to the edge until SIGTERM, then finish what has begun.
     ///
     /// Needs ECHOES_REGION, ECHOES_LISTEN, ECHOES_EDGE_KEYS, ECHOES_CURSOR_KEYS and ECHOES_AUDIO_BUCKET; knows
-    /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_MAX_IN_FLIGHT, RUST_LOG, with
-    /// `--work` the variables of `echoes work`, and the AWS SDK's own.
+    /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS, ECHOES_MAX_IN_FLIGHT,
+    /// RUST_LOG, with `--work` the variables of `echoes work`, and the AWS SDK's own.
     Serve(serve::ServeArgs),
-    /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index.
+    /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index, erase people.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
-    /// off), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
+    /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
     Work(work::WorkArgs),
     /// Create, describe or check this region's tables, or grow the shards of a list.
     ///

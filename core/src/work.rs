@@ -4,15 +4,20 @@
 //! between any two lines and is then taken again. Everything that waits, for an interval, a rate or the end of a failure, is
 //! in `rounds`, so that a job never sleeps and stops promptly.
 
+mod erasure;
+mod guard;
 mod rounds;
 mod sweep;
 
 use std::time::Duration;
 
+use echoes_shared::policy::TOMBSTONE_DAYS;
 use tokio::sync::watch;
 
 use crate::config::WorkConfig;
 use crate::store::Store;
+use erasure::Erasures;
+use guard::Guard;
 use rounds::{Cadence, once, rounds};
 use sweep::Sweep;
 
@@ -24,31 +29,55 @@ const SWEEP: Cadence = Cadence {
     every: Duration::from_secs(6 * 60 * 60),
 };
 
+const ERASURES: Cadence = Cadence {
+    job: "erasures",
+    // Half a read unit; people wait for it, and the last region's word for a minute besides.
+    every: Duration::from_secs(1),
+};
+
+/// How far back the quick walk over tombstones looks: an edit that wins over a delete was taken within replication's lag of it,
+/// but for a partition, after which the slow walk finds it.
+const YOUNG_MILLIS: u64 = 10 * 60 * 1_000;
+const YOUNG_TOMBSTONES: Cadence = Cadence {
+    job: "young-tombstones",
+    // Gone means within seconds (design, *Consistency*).
+    every: Duration::from_secs(2),
+};
+const TOMBSTONES: Cadence = Cadence { job: "tombstones", every: Duration::from_secs(60 * 60) };
+/// As long as a tombstone lives.
+const TOMBSTONE_MILLIS: u64 = TOMBSTONE_DAYS as u64 * 24 * 60 * 60 * 1_000;
+
 /// Every job of one process.
 #[derive(Debug)]
 struct Jobs {
     /// `None` where its rate is zero.
     sweep: Option<Sweep>,
+    erasures: Erasures,
+    young_tombstones: Guard,
+    tombstones: Guard,
 }
 
 impl Jobs {
     fn new(store: &Store, config: &WorkConfig) -> Self {
         let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
-        Self { sweep }
+        let guard = |age_millis| Guard::new(store.clone(), age_millis);
+        let erasures = Erasures::new(store.clone());
+        Self { sweep, erasures, young_tombstones: guard(YOUNG_MILLIS), tombstones: guard(TOMBSTONE_MILLIS) }
     }
 }
 
 /// Runs every job until `stop` is told, then ends each after its present step.
-pub async fn run(store: Store, config: WorkConfig, mut stop: watch::Receiver<bool>) {
+pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) {
     let jobs = Jobs::new(&store, &config);
     let sweep = async {
         if let Some(sweep) = &jobs.sweep {
             rounds(SWEEP, stop.clone(), |now| sweep.pass(now)).await;
         }
     };
-    tokio::join!(sweep);
-    // All may be switched off.
-    stopped(&mut stop).await;
+    let erasures = rounds(ERASURES, stop.clone(), |now| jobs.erasures.pass(now));
+    let young = rounds(YOUNG_TOMBSTONES, stop.clone(), |now| jobs.young_tombstones.pass(now));
+    let all = rounds(TOMBSTONES, stop.clone(), |now| jobs.tombstones.pass(now));
+    tokio::join!(sweep, erasures, young, all);
 }
 
 /// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.
@@ -60,5 +89,12 @@ pub async fn run_once(store: Store, config: WorkConfig, stop: watch::Receiver<bo
         round.did = sweep.did();
         rounds.push(round);
     }
+    // The young ones are among all.
+    let mut round = once(TOMBSTONES.job, stop.clone(), |now| jobs.tombstones.pass(now)).await;
+    round.did = jobs.tombstones.did();
+    rounds.push(round);
+    let mut round = once(ERASURES.job, stop, |now| jobs.erasures.pass(now)).await;
+    round.did = jobs.erasures.did();
+    rounds.push(round);
     rounds
 }

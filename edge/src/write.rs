@@ -11,11 +11,12 @@ use wasm_bindgen::JsValue;
 use web_sys::Response;
 
 use crate::arrival::{Arrival, Outcome};
+use crate::cache::status::{Forwarded, forwarded};
 use crate::config::Config;
 use crate::identity::{self, Presented};
 use crate::origin::answer::Answer;
 use crate::origin::{self, Call, Unavailable};
-use crate::response::{Common, Refusal, Reply};
+use crate::response::{Common, Refusal, Reply, header};
 use crate::runtime::Content;
 use crate::{cache, clock, random, read};
 
@@ -104,6 +105,30 @@ pub fn delete(arrival: Arrival, id: EchoId) -> Outcome {
 fn media_type(arrival: &Arrival) -> Result<(), Problem> {
     let media_type = CONTENT_TYPE.with(|name| arrival.incoming.header(name));
     validate::content_type(media_type.as_deref())
+}
+
+/// `DELETE /v1/users/me`
+pub fn erase(arrival: Arrival) -> Outcome {
+    about_the_caller(arrival, "DELETE", &Resource::Me)
+}
+
+/// `GET /v1/users/me/erasure`: no write, but as private as one.
+pub fn erasure(arrival: Arrival) -> Outcome {
+    about_the_caller(arrival, "GET", &Resource::Erasure)
+}
+
+/// Asks the nearest healthy region, which knows from the signed call whom it is about. Both may be asked twice.
+fn about_the_caller(arrival: Arrival, method: &'static str, resource: &Resource) -> Outcome {
+    let target = resource.path();
+    with_caller(arrival, move |arrival, config, user| async move {
+        let call = Call { method, user: Some(user), ..Call::get(target, &arrival.id) };
+        let Ok(answer) = origin::ask(&call, &config.origin, &arrival.nearest_regions(), arrival.at).await else {
+            return conclude(&arrival, Err(Unavailable));
+        };
+        let status = forwarded(answer.header(header::CACHE_STATUS), Forwarded::Bypassed);
+        let reply = Reply::of(&answer, Common::Unstored, &arrival)?;
+        reply.with(header::CACHE_STATUS, Some(&status))?.send(answer.status, &answer.body).map(Ok)
+    })
 }
 
 /// Refuses without I/O what can be; else finds out who the caller is, and goes on.

@@ -62,12 +62,12 @@ pub enum ErasureStatus {
 }
 
 /// What one call of [`Store::erase_on`] came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Progress {
-    /// There is more to do at once.
-    More,
-    /// Nothing to do for now.
-    Rests,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Whether it read or buried echoes: then there may be more to do at once. Else there is nothing to do for now.
+    pub walked: bool,
+    /// Tombstones put.
+    pub buried: usize,
 }
 
 /// A look for late echoes that is under way.
@@ -116,10 +116,11 @@ impl Store {
             self.note_erasure(user, entry.up_to).await?;
             records.entry(own).or_default().requested = Some(entry.up_to);
         }
+        let mut progress = Progress::default();
         for _ in 0..MAX_STEPS {
             let erasure = Erasure { own, regions: &self.config.regions, records: &records };
             match erasure.next(now) {
-                Step::Rest => return Ok(Progress::Rests),
+                Step::Rest => break,
                 Step::See(seen) => {
                     self.change_erasure(user, &Change::See(seen), now).await?;
                     let record = records.entry(own).or_default();
@@ -128,11 +129,13 @@ impl Store {
                 Step::Walk(mut walk) => {
                     let before = walk.clone();
                     let outcome = self.walk_person(&hashes, &mut walk, &erasure.duty(now), now).await;
-                    if !outcome.as_ref().is_ok_and(|turn| turn.over) {
-                        if walk != before {
-                            self.change_erasure(user, &Change::Advance(&walk), now).await?;
-                        }
-                        return outcome.map(|_| Progress::More);
+                    if !outcome.as_ref().is_ok_and(|turn| turn.over) && walk != before {
+                        self.change_erasure(user, &Change::Advance(&walk), now).await?;
+                    }
+                    let turn = outcome?;
+                    progress = Progress { walked: true, buried: progress.buried + turn.buried };
+                    if !turn.over {
+                        break;
                     }
                     let finding = erasure.conclude(&walk, now);
                     self.change_erasure(user, &Change::Find(&finding), now).await?;
@@ -152,11 +155,11 @@ impl Store {
                     if entry.region == own {
                         self.close_erasure(entry, up_to, now).await?;
                     }
-                    return Ok(Progress::Rests);
+                    break;
                 }
             }
         }
-        Ok(Progress::More)
+        Ok(progress)
     }
 
     /// Goes on looking for echoes of a person whose erasure is done, and buries them; `true` once it has looked everywhere.

@@ -25,14 +25,15 @@ mod bulk;
 mod cases;
 mod edits;
 mod engine;
+mod erasure;
 mod proxy;
 mod random;
 mod raw;
 mod shards;
 mod sweep;
 mod timelines;
-mod transfer;
 mod tombstones;
+mod transfer;
 mod wire;
 
 use engine::Engine;
@@ -55,6 +56,16 @@ async fn services_on_dynoxide() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_on_dynamodb_local() {
     services(&Engine::dynamodb_local().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn erasures_on_dynoxide() {
+    erasure::all(&Engine::dynoxide().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn erasures_on_dynamodb_local() {
+    erasure::all(&Engine::dynamodb_local().await).await;
 }
 
 async fn stores(engine: &Engine) {

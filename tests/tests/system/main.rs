@@ -23,6 +23,7 @@ mod delete;
 mod echo;
 mod edit;
 mod emotions;
+mod erasure;
 mod failover;
 mod feed;
 mod idempotency;
@@ -75,6 +76,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     create::TRIALS,
     edit::TRIALS,
     delete::TRIALS,
+    erasure::TRIALS,
     timeline::TRIALS,
     batch::TRIALS,
     batch::HOMES,
@@ -109,6 +111,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     batch::ALONE,
     replication::FAULTS,
     convergence::FAULTS,
+    erasure::FAULTS,
     operator::FAULTS,
     failover::FAULTS,
     outage::FAULTS,

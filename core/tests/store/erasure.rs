@@ -218,7 +218,7 @@ async fn a_person_is_erased_from_every_region_and_nobody_else(engine: &Engine) {
     let new = world.create(Region::UsEast1, "ana", 0, 200).await;
     world.work(60).await;
     assert_eq!(world.statuses().await, ALL_RUNNING, "the settling is not over");
-    world.work(30).await;
+    world.work(50).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     world.shows(std::slice::from_ref(&new)).await;
     for id in anas.iter().map(|echo| echo.echo_id) {
@@ -276,7 +276,7 @@ async fn two_regions_take_the_request_at_once(engine: &Engine) {
     world.tombstones_are(2).await;
     world.work(240).await;
     assert_eq!(world.statuses().await, ALL_RUNNING, "keys of that time are fresh for five seconds more");
-    world.work(70).await;
+    world.work(90).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     assert_eq!(world.lists().await, [[0, 2]; 4]);
 }
@@ -298,7 +298,7 @@ async fn an_echo_that_comes_after_the_end_is_buried(engine: &Engine) {
     let mut world = World::new(engine, "late").await;
     world.stores[&Region::UsEast1].erase(&user("ana"), world.now).await.unwrap();
     let early = world.now.minus_millis(1);
-    world.work(110).await;
+    world.work(130).await;
     assert_eq!(world.statuses().await, ALL_DONE, "also of somebody who has nothing");
     // A process that slept between its look and its write.
     let new =
@@ -318,14 +318,14 @@ async fn an_erasure_can_be_asked_for_again(engine: &Engine) {
     let mut world = World::new(engine, "again").await;
     world.create(Region::UsEast1, "ana", 1, 1).await;
     world.stores[&Region::UsEast1].erase(&user("ana"), world.now).await.unwrap();
-    world.work(110).await;
+    world.work(130).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     world.create(Region::UsWest2, "ana", 0, 2).await;
     world.now = world.now.plus_millis(1);
     world.stores[&Region::UsWest2].erase(&user("ana"), world.now).await.unwrap();
     world.work(10).await;
     assert_eq!(world.statuses().await, ALL_RUNNING);
-    world.work(110).await;
+    world.work(130).await;
     assert_eq!(world.statuses().await, ALL_DONE);
     world.tombstones_are(2).await;
     assert_eq!(world.lists().await, [[0, 2]; 4]);

@@ -55,7 +55,7 @@ async fn what_was_exported_is_restored_and_no_edit_undone(engine: &Engine) {
     assert_eq!(repeated, echoes_core::store::CreateOutcome::Repeated(Box::new(original.echo.clone())));
     let edited = Echo { version: 2, transcript: Some("edited".into()), ..original.echo.clone() };
     assert_eq!(restore(&edited).await, RestoreOutcome::Differs);
-    assert_eq!(scanned(&store, 1).await, [original.echo.clone()]);
+    assert_eq!(scanned(&store, 1).await, std::slice::from_ref(&original.echo));
     let home = engine.tables("restore", "us-east-1");
     let user = "ana".parse().unwrap();
     assert_eq!(home.delete(&user, original.echo.echo_id, false, now()).await.unwrap(), DeleteOutcome::Gone);

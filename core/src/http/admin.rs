@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use crate::clock;
 use crate::metrics::Metrics;
 use crate::service::Service;
 
@@ -49,7 +50,7 @@ pub fn admin(readiness: Arc<Readiness>) -> Router {
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
-    let dynamodb = match readiness.service.store_answers().await {
+    let dynamodb = match readiness.service.store_answers(clock::now()).await {
         Ok(()) => "ok".to_owned(),
         Err(error) => error.to_string(),
     };

@@ -115,14 +115,15 @@ impl Service {
         Ok(RandomEcho { echo: drawn.echo.ok_or_else(none)?, from_store: drawn.from_store })
     }
 
-    /// Whether the store answers.
-    pub async fn store_answers(&self) -> Result<(), StoreError> {
-        self.store.probe().await
+    /// Whether the store answers, and has said what every list needs.
+    pub async fn store_answers(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.store.probe().await?;
+        self.store.know_shards(now).await
     }
 
     /// What this region knows of itself; an error where its store does not answer.
     pub async fn status(&self) -> Result<Status, ServiceError> {
-        self.store_answers().await?;
+        self.store.probe().await?;
         Ok(Status { region: self.region, regions: [RegionStatus { name: self.region, healthy: true }] })
     }
 

@@ -180,6 +180,15 @@ impl Store {
         self.update_ops(request).await.map(|_| ())
     }
 
+    /// Reads the settings if this process has not read them yet: without them no list can be read, so until then it is not ready.
+    pub async fn know_shards(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.shards.settings().is_some() {
+            return Ok(());
+        }
+        let _turn = self.shards.reading.lock().await;
+        self.read_shards(now).await.map(|_| ())
+    }
+
     /// Reads the settings every [`TICK`] until `stop` turns true or its sender is gone, so that an idle core confirms too.
     pub async fn keep_settings_fresh(self, clock: fn() -> Timestamp, mut stop: watch::Receiver<bool>) {
         let mut tick = tokio::time::interval(TICK);

@@ -27,8 +27,8 @@ pub(super) struct ImportArgs {
     /// The file to read; `-` is standard input.
     #[arg(value_name = "FILE|-")]
     source: PathBuf,
-    /// Write twenty-five echoes a call over whatever is there: faster, and only for a table that holds nothing and that
-    /// nobody else writes to. Of lines with the same echoId the last one stays.
+    /// Write twenty-five echoes a call over whatever is there, edits and deletes included: faster, and only for a table that
+    /// holds nothing and that nobody else writes to. Of lines with the same echoId the last one stays.
     #[arg(long)]
     assume_empty: bool,
     /// Write units a second at most, those of indexes included; without it, as fast as the table grants.

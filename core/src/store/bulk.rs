@@ -31,13 +31,17 @@ pub enum RestoreOutcome {
     Present,
     /// Another content or an earlier version under the same id, which was left as it is.
     Differs,
-    /// A tombstone, which was left: the echo has been deleted.
+    /// A tombstone, which was left, or the erasure of its person: the echo has been deleted.
     Deleted,
 }
 
 impl Store {
-    /// Stores an echo that was created before, unless something lies in its place: an edit is never undone.
+    /// Stores an echo that was created before, unless something lies in its place or its person has been erased since:
+    /// nothing is undone.
     pub async fn restore(&self, new: &NewItem, now: Timestamp) -> Result<RestoreOutcome, StoreError> {
+        if self.is_erased(&new.echo.user_id, new.echo.echo_id, now).await? {
+            return Ok(RestoreOutcome::Deleted);
+        }
         Ok(match self.put_if_absent(new, now).await?.map(|old| item::read(&old)) {
             None => RestoreOutcome::Stored,
             Some(Ok(Stored::Tombstone { .. })) => RestoreOutcome::Deleted,
@@ -46,7 +50,7 @@ impl Store {
         })
     }
 
-    /// Puts up to [`CHUNK_ITEMS`] echoes of different ids over whatever is there, and answers which were not taken: their
+    /// Puts up to [`CHUNK_ITEMS`] echoes of different ids over whatever is there, of whomever, and answers which were not taken: their
     /// places in `items`, in order.
     pub async fn put_chunk(&self, items: &[&NewItem], now: Timestamp) -> Result<Vec<usize>, StoreError> {
         let requests = self.put_requests(items, now).await?;

@@ -147,7 +147,7 @@ async fn scan(
 ) -> Result<(), StoreError> {
     while !segment.has_ended() {
         let call = |mut segment: Segment| async {
-            let met = match store.scan(&mut segment, plan.consistent, (plan.clock)()).await {
+            let met = match Box::pin(store.scan(&mut segment, plan.consistent, (plan.clock)())).await {
                 Ok(page) => Attempt::Done(page),
                 Err(error) if error.is_passing() => Attempt::Refused(error),
                 Err(error) => Attempt::Failed(error),

@@ -298,12 +298,15 @@ async fn kept(checkpoint: &mut Option<Checkpoint>) -> io::Result<()> {
 
 type Written = (Vec<(Taken, Option<Outcome>)>, Option<StoreError>);
 
+// The store's futures are large, and without optimisation each that holds one is copied on the stack several times: so they
+// are put on the heap where the throttle begins.
+
 /// Stores echoes one after the other, each unless something lies in its place.
 async fn restore(store: &Store, pace: &Pace, clock: fn() -> Timestamp, all: Vec<Taken>) -> Written {
     let (mut lines, mut error) = (Vec::with_capacity(all.len()), None);
     for taken in all {
         let call = |taken: Taken| async {
-            let met = attempt(store.restore(&taken.new, clock()).await);
+            let met = attempt(Box::pin(store.restore(&taken.new, clock())).await);
             (taken, met)
         };
         let (taken, met) = pace.until_granted(taken, call).await;
@@ -329,7 +332,7 @@ async fn put_chunk(store: &Store, pace: &Pace, clock: fn() -> Timestamp, all: Ve
     let call = |left: Vec<usize>| async move {
         let chosen: Vec<&NewItem> =
             left.iter().filter_map(|&place| items.get(place)).map(|taken| &taken.new).collect();
-        match store.put_chunk(&chosen, clock()).await {
+        match Box::pin(store.put_chunk(&chosen, clock())).await {
             Ok(refused) if refused.is_empty() => (Vec::new(), Attempt::Done(())),
             Ok(refused) => {
                 let left = refused.iter().filter_map(|&place| left.get(place).copied()).collect();

@@ -1,16 +1,16 @@
 //! A request as it arrives, with what every answer to it needs.
 
+use std::pin::Pin;
 use std::rc::Rc;
 
 use echoes_shared::{Region, Timestamp};
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::Response;
 
 use crate::config::{self, Config};
 use crate::response::Refusal;
-use crate::runtime::{Context, Incoming};
+use crate::runtime::{self, Context, Incoming};
 use crate::{clock, locate, random};
 
 thread_local! {
@@ -33,6 +33,11 @@ pub struct Arrival {
 
 /// What a request came to. `Err` is a JavaScript error that nobody expects; the entry answers it with 503.
 pub type Outcome = Result<JsValue, JsValue>;
+
+/// What I/O came to: an answer, or why there is none.
+pub type Answered = Result<Result<Response, Refusal>, JsValue>;
+/// I/O that comes to an answer. Boxed as early as may be: what goes on around it is then compiled once.
+pub type Answering = Pin<Box<dyn Future<Output = Answered>>>;
 
 impl Arrival {
     /// Takes a request in.
@@ -68,17 +73,17 @@ impl Arrival {
     }
 
     /// An answer that needs I/O.
-    pub fn later<W>(self, work: impl FnOnce(Self) -> W) -> Outcome
-    where
-        W: Future<Output = Result<Result<Response, Refusal>, JsValue>> + 'static,
-    {
+    pub fn later<W: Future<Output = Answered> + 'static>(self, work: impl FnOnce(Self) -> W) -> Outcome {
         let arrival = self.clone();
+        arrival.answer_with(Box::pin(work(self)))
+    }
+
+    fn answer_with(self, work: Answering) -> Outcome {
         let context = self.context.clone();
-        let work = work(self);
-        let promise = future_to_promise(async move {
+        let promise = runtime::promise(async move {
             match work.await? {
                 Ok(response) => Ok(response.into()),
-                Err(refusal) => arrival.refuse(refusal),
+                Err(refusal) => self.refuse(refusal),
             }
         });
         context.complete(&promise);

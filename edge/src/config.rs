@@ -36,9 +36,16 @@ pub struct Config {
 #[derive(Debug)]
 pub struct OriginConfig {
     /// `ECHOES_CORES`: a base URL for each region, without a slash at its end.
-    pub cores: BTreeMap<Region, String>,
+    pub cores: Vec<(Region, String)>,
     /// `ECHOES_EDGE_KEY_ID` and `ECHOES_EDGE_SECRET`.
     pub key: EdgeKey,
+}
+
+impl OriginConfig {
+    /// The base URL of a region's core, if it has one.
+    pub fn core(&self, region: Region) -> Option<&str> {
+        self.cores.iter().find(|(other, _)| *other == region).map(|(_, base)| base.as_str())
+    }
 }
 
 /// Whose tokens are believed.
@@ -108,15 +115,15 @@ impl Config {
     }
 }
 
-fn cores(json: &str) -> Result<BTreeMap<Region, String>, InvalidConfig> {
+fn cores(json: &str) -> Result<Vec<(Region, String)>, InvalidConfig> {
     let invalid = |fault| InvalidConfig { variable: CORES, fault };
     let texts: BTreeMap<String, String> =
-        serde_json::from_str(json).map_err(|_| invalid("must be a JSON object of region and URL"))?;
-    let mut cores = BTreeMap::new();
+        serde_json::from_slice(json.as_bytes()).map_err(|_| invalid("must be a JSON object of region and URL"))?;
+    let mut cores = Vec::new();
     for (name, url) in texts {
         let region = name.parse().map_err(|_| invalid("names an unknown region"))?;
         let base = base_url(&url).ok_or(invalid("must give http or https URLs without path and default port"))?;
-        cores.insert(region, base.to_owned());
+        cores.push((region, base.to_owned()));
     }
     if cores.is_empty() { Err(invalid("must name a region")) } else { Ok(cores) }
 }
@@ -159,7 +166,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn all_variables_are_read() {
         let config = read(&[]).unwrap();
-        assert_eq!(config.origin.cores.get(&Region::EuWest1).map(String::as_str), Some("https://eu.example"));
+        assert_eq!(config.origin.core(Region::EuWest1), Some("https://eu.example"));
         assert_eq!(config.identity.audience, "echoes");
         assert!(!format!("{config:?}").contains("sesame"));
     }

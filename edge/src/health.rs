@@ -41,10 +41,8 @@ impl HealthTable {
     /// The regions in the order in which to ask them: the usable ones as given, then those that are avoided, for when nothing
     /// else is left.
     pub fn order(&self, nearest: &[Region], now: Timestamp) -> Vec<Region> {
-        let mut order = nearest.to_vec();
-        // The sort is stable, so distance decides within each half.
-        order.sort_by_key(|&region| self.is_avoided(region, now));
-        order
+        let those = |avoided| nearest.iter().copied().filter(move |&region| self.is_avoided(region, now) == avoided);
+        those(false).chain(those(true)).collect()
     }
 
     /// Whether the region failed lately.

@@ -103,7 +103,7 @@ async fn ask_in_shares(
 
 /// The regions that have a core, in the order in which to ask them.
 fn order(config: &OriginConfig, nearest: &[Region]) -> Vec<Region> {
-    let configured: Vec<_> = nearest.iter().copied().filter(|region| config.cores.contains_key(region)).collect();
+    let configured: Vec<_> = nearest.iter().copied().filter(|&region| config.core(region).is_some()).collect();
     HEALTH.with_borrow(|health| health.order(&configured, clock::now()))
 }
 
@@ -163,7 +163,7 @@ async fn ask_region(
 
 /// Whether every region failed lately.
 pub fn is_down(config: &OriginConfig) -> bool {
-    config.cores.keys().all(|&region| is_avoided(region))
+    config.cores.iter().all(|(region, _)| is_avoided(*region))
 }
 
 /// Whether the region failed lately.
@@ -173,7 +173,7 @@ fn is_avoided(region: Region) -> bool {
 
 /// The signed call, or `None` where the region has no core or the call cannot be signed.
 fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis: u32) -> Option<Outgoing> {
-    let url = format!("{}{}", config.cores.get(&region)?, call.target);
+    let url = format!("{}{}", config.core(region)?, call.target);
     let mut signed: Vec<(&str, &str)> = vec![(wire::CORE_REQUEST_ID, &call.request_id)];
     if let Some(user) = &call.user {
         signed.push((wire::CORE_USER, user.as_str()));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
-use crate::arrival::{Arrival, Outcome};
+use crate::arrival::{Answered, Arrival, Outcome};
 use crate::cache::entry::{Content, Entry};
 use crate::cache::freshness::Age;
 use crate::cache::status::{Forwarded, forwarded};
@@ -31,8 +31,6 @@ const FOUND: u16 = 200;
 /// Milliseconds after an edit in another region during which no list is kept that the nearest region gives: most often it has
 /// heard of the edit by then (facts: *usually < 1 s*).
 const REPLICATION_MILLIS: u64 = 1_500;
-
-type Answered = Result<Result<Response, Refusal>, JsValue>;
 
 /// Answers a read that the edge caches.
 pub fn cached(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Outcome {

@@ -8,14 +8,14 @@ use echoes_shared::{Region, Timestamp, validate};
 use js_sys::{Array, Promise};
 use serde::Serialize;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use crate::arrival::{Arrival, Outcome};
 use crate::cache::{flight, status};
-use crate::clock;
 use crate::origin::{self, Call};
 use crate::response::{Common, Reply, header};
+use crate::{clock, runtime};
 
 /// Milliseconds that a core may take to say that it is well.
 const CHECK_MILLIS: u32 = 1_000;
@@ -65,7 +65,7 @@ pub fn status(arrival: Arrival) -> Outcome {
         }
         let checks = Region::ALL.map(|region| {
             let (config, call) = (config.clone(), Call::get(Resource::Status.path(), &arrival.id));
-            future_to_promise(async move {
+            runtime::promise(async move {
                 let answer = origin::check_region(&call, &config.origin, region, CHECK_MILLIS).await;
                 Ok(answer.is_ok_and(|answer| answer.status == 200).into())
             })

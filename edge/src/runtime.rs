@@ -4,12 +4,13 @@
 //! names of headers are JavaScript strings made once, and nothing is copied that is not looked at.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::Poll;
 
 use js_sys::{Array, JsString, Promise, Uint8Array};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, ReadableStream};
 
 #[wasm_bindgen]
@@ -77,7 +78,7 @@ impl Incoming {
 impl Context {
     /// Goes on with `work` after the answer is sent.
     pub fn after_the_answer(&self, work: impl Future<Output = ()> + 'static) {
-        let promise = future_to_promise(async move {
+        let promise = promise(async move {
             work.await;
             Ok(JsValue::UNDEFINED)
         });
@@ -90,6 +91,12 @@ impl Context {
         // The runtime refuses only what is no promise.
         let _ = self.wait_until(promise);
     }
+}
+
+/// The promise of what `work` gives. It is boxed, so that the machinery around it is compiled once and not for each kind of work.
+pub fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let work: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> = Box::pin(work);
+    wasm_bindgen_futures::future_to_promise(work)
 }
 
 /// Sets one header of an object that is kept between requests.

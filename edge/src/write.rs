@@ -3,14 +3,15 @@
 
 mod batch;
 
+use std::rc::Rc;
+
 use echoes_shared::policy::MAX_BODY_BYTES;
 use echoes_shared::wire::{self, Resource};
 use echoes_shared::{EchoId, IdempotencyKey, Problem, Slug, Timestamp, UserId, etag, validate};
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
-use web_sys::Response;
 
-use crate::arrival::{Arrival, Outcome};
+use crate::arrival::{Answered, Answering, Arrival, Outcome};
 use crate::cache::status::{Forwarded, forwarded};
 use crate::config::Config;
 use crate::identity::{self, Presented};
@@ -131,11 +132,18 @@ fn about_the_caller(arrival: Arrival, method: &'static str, resource: &Resource)
     })
 }
 
+/// What is done for a caller who is known.
+type Work = Box<dyn FnOnce(Arrival, Rc<Config>, UserId) -> Answering>;
+
 /// Refuses without I/O what can be; else finds out who the caller is, and goes on.
-fn with_caller<W>(arrival: Arrival, work: impl FnOnce(Arrival, std::rc::Rc<Config>, UserId) -> W + 'static) -> Outcome
-where
-    W: Future<Output = Result<Result<Response, Refusal>, JsValue>> + 'static,
-{
+fn with_caller<W: Future<Output = Answered> + 'static>(
+    arrival: Arrival,
+    work: impl FnOnce(Arrival, Rc<Config>, UserId) -> W + 'static,
+) -> Outcome {
+    find_caller(arrival, Box::new(|arrival, config, user| Box::pin(work(arrival, config, user))))
+}
+
+fn find_caller(arrival: Arrival, work: Work) -> Outcome {
     let config = match arrival.config() {
         Ok(config) => config,
         Err(refusal) => return arrival.refuse(refusal),
@@ -191,7 +199,7 @@ async fn body(arrival: &Arrival, limit_bytes: usize) -> Result<Result<Body, Prob
 }
 
 /// Gives the core's answer to the caller as it is.
-fn conclude(arrival: &Arrival, answer: Result<Answer, Unavailable>) -> Result<Result<Response, Refusal>, JsValue> {
+fn conclude(arrival: &Arrival, answer: Result<Answer, Unavailable>) -> Answered {
     let Ok(answer) = answer else {
         return Ok(Err(Refusal::unavailable("no region answers just now", RETRY_AFTER_SECONDS)));
     };

@@ -1,6 +1,6 @@
 //! What this isolate wrote, so that it never shows a caller less than it has just confirmed.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use echoes_shared::etag::version_of;
 use echoes_shared::{EchoId, Emotion, Timestamp};
@@ -21,7 +21,7 @@ const ID_CHARS: usize = 36;
 /// The writes of this isolate.
 #[derive(Debug, Default)]
 pub struct OwnWrites {
-    changed: BTreeMap<Emotion, Timestamp>,
+    changed: Vec<(Emotion, Timestamp)>,
     changed_any: Option<Timestamp>,
     deleted_any: Option<Timestamp>,
     gone: HashSet<EchoId>,
@@ -34,8 +34,10 @@ pub struct OwnWrites {
 impl OwnWrites {
     /// An echo of this emotion was created or edited: lists that were asked for up to `until` do not show it as it is.
     pub fn changed(&mut self, emotion: Emotion, until: Timestamp) {
-        let changed = self.changed.entry(emotion).or_insert(until);
-        *changed = until.max(*changed);
+        match self.changed.iter_mut().find(|(other, _)| *other == emotion) {
+            Some((_, changed)) => *changed = until.max(*changed),
+            None => self.changed.push((emotion, until)),
+        }
         self.changed_any = self.changed_any.max(Some(until));
     }
 
@@ -72,7 +74,10 @@ impl OwnWrites {
     /// When what a read shows was last changed here. Which lists show a deleted echo is not known, so all count.
     pub fn outdated_at(&self, subject: Subject) -> Option<Timestamp> {
         match subject {
-            Subject::Feed(emotion) => self.changed.get(&emotion).copied().max(self.deleted_any),
+            Subject::Feed(emotion) => {
+                let changed = self.changed.iter().find(|(other, _)| *other == emotion);
+                changed.map(|(_, until)| *until).max(self.deleted_any)
+            }
             Subject::Recent => self.changed_any.max(self.deleted_any),
             Subject::Echo(_) | Subject::Emotions => None,
         }
@@ -90,11 +95,7 @@ impl OwnWrites {
             return false;
         }
         // What cannot be read is not shown.
-        serde_json::from_slice(body).map_or(true, |Shown { echo_id, echoes, timelines }| {
-            let several = timelines.into_iter().flat_map(|list| list.echoes);
-            let listed = echoes.into_iter().chain(several).filter_map(|echo| echo.echo_id);
-            echo_id.into_iter().chain(listed).any(|id| self.is_gone(id))
-        })
+        serde_json::from_slice(body).map_or(true, |shown| self.is_any_gone(&shown))
     }
 
     /// A list without the echoes that were deleted here; `None` where there are none, or where it is no list.
@@ -102,40 +103,42 @@ impl OwnWrites {
         if !self.any_gone_in(body) {
             return None;
         }
-        let mut several = serde_json::from_slice::<Several<'_>>(body);
-        if let Ok(several) = &mut several {
-            several.timelines.iter_mut().for_each(|list| self.take_gone_out_of(list));
-            return serde_json::to_vec(several).ok();
-        }
         let mut list: List<'_> = serde_json::from_slice(body).ok()?;
+        if list.echoes.is_none() && list.timelines.is_none() {
+            return None;
+        }
         self.take_gone_out_of(&mut list);
         serde_json::to_vec(&list).ok()
     }
 
+    fn is_any_gone(&self, shown: &Shown) -> bool {
+        shown.echo_id.is_some_and(|id| self.is_gone(id))
+            || shown.echoes.iter().chain(&shown.timelines).any(|inner| self.is_any_gone(inner))
+    }
+
     fn take_gone_out_of(&self, list: &mut List<'_>) {
-        list.echoes.retain(|echo| !self.any_gone_in(echo.get().as_bytes()));
+        if let Some(echoes) = &mut list.echoes {
+            echoes.retain(|echo| !self.any_gone_in(echo.get().as_bytes()));
+        }
+        list.timelines.iter_mut().flatten().for_each(|list| self.take_gone_out_of(list));
     }
 }
 
-/// A list as the cores write it; the echoes stay as they are.
+/// A list as the cores write it, or several people's lists; the echoes stay as they are.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct List<'a> {
     /// Whose it is, where there are several.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     user_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    echoes: Vec<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
-}
-
-/// Several people's lists as the cores write them.
-#[derive(Serialize, Deserialize)]
-struct Several<'a> {
-    #[serde(borrow)]
-    timelines: Vec<List<'a>>,
-    failed: &'a RawValue,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    echoes: Option<Vec<&'a RawValue>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<&'a RawValue>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    timelines: Option<Vec<List<'a>>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    failed: Option<&'a RawValue>,
 }
 
 /// The ids that count in a body: the echo's own, or those of a list's echoes, or of several lists'.
@@ -144,20 +147,9 @@ struct Several<'a> {
 struct Shown {
     echo_id: Option<EchoId>,
     #[serde(default)]
-    echoes: Vec<Listed>,
+    echoes: Vec<Shown>,
     #[serde(default)]
-    timelines: Vec<ShownList>,
-}
-
-#[derive(Deserialize)]
-struct ShownList {
-    echoes: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    echo_id: Option<EchoId>,
+    timelines: Vec<Shown>,
 }
 
 /// The ids in a body, at any depth: a first look, which is quick and finds too many. A quote inside a text is escaped, so the

@@ -15,24 +15,25 @@ pub struct Claims {
     /// Whatever it is: one that is no text is nobody's name, which is another refusal than a token that cannot be read.
     sub: Option<Value>,
     iss: Option<String>,
-    aud: Option<Audience>,
+    /// One name, or several.
+    aud: Option<Value>,
     /// Seconds since the epoch; fractions are allowed.
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
 impl Claims {
     /// Reads the claims.
     pub fn parse(json: &[u8]) -> Result<Self, Disbelief> {
-        serde_json::from_slice(json).map_err(|_| Disbelief("the token's claims cannot be read"))
+        const UNREADABLE: Disbelief = Disbelief("the token's claims cannot be read");
+        let claims: Self = serde_json::from_slice(json).map_err(|_| UNREADABLE)?;
+        let named = match &claims.aud {
+            None | Some(Value::String(_)) => true,
+            Some(Value::Array(many)) => many.iter().all(Value::is_string),
+            Some(_) => false,
+        };
+        if named { Ok(claims) } else { Err(UNREADABLE) }
     }
 
     /// Whether the token is of this issuer, for this audience and of this time.
@@ -62,8 +63,8 @@ impl Claims {
 
     fn is_for(&self, audience: &str) -> bool {
         match &self.aud {
-            Some(Audience::One(one)) => one == audience,
-            Some(Audience::Many(many)) => many.iter().any(|one| one == audience),
+            Some(Value::Array(many)) => many.iter().any(|one| one.as_str() == Some(audience)),
+            Some(one) => one.as_str() == Some(audience),
             None => false,
         }
     }
@@ -110,6 +111,9 @@ mod tests {
             (swap(r#""echoes""#, r#""other""#), "another audience"),
             (swap(r#""echoes""#, "[]"), "another audience"),
             (swap(r#""aud":"echoes","#, ""), "another audience"),
+            (swap(r#""aud":"echoes","#, r#""aud":null,"#), "another audience"),
+            (swap(r#""echoes""#, "5"), "cannot be read"),
+            (swap(r#""echoes""#, r#"["echoes",5]"#), "cannot be read"),
             ("[]".into(), "cannot be read"),
         ] {
             assert!(check(&text).unwrap_err().contains(detail), "{text}");

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Keys that are kept at most.
 const MAX_KEYS: usize = 16;
@@ -69,8 +69,9 @@ impl PublicKey {
 }
 
 #[derive(Deserialize)]
-struct RawSet {
-    keys: Vec<Value>,
+struct RawSet<'a> {
+    #[serde(borrow)]
+    keys: Vec<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -88,12 +89,12 @@ struct RawKey {
 
 /// Reads a key set. Keys of other kinds are left out, as RFC 7517 asks; `None` where it is no key set.
 pub fn parse_set(json: &[u8]) -> Option<Vec<PublicKey>> {
-    let set: RawSet = serde_json::from_slice(json).ok()?;
+    let set: RawSet<'_> = serde_json::from_slice(json).ok()?;
     Some(set.keys.into_iter().filter_map(public_key).take(MAX_KEYS).collect())
 }
 
-fn public_key(value: Value) -> Option<PublicKey> {
-    let raw: RawKey = serde_json::from_value(value).ok()?;
+fn public_key(json: &RawValue) -> Option<PublicKey> {
+    let raw: RawKey = serde_json::from_slice(json.get().as_bytes()).ok()?;
     if raw.r#use.is_some_and(|purpose| purpose != "sig") {
         return None;
     }

@@ -2,7 +2,6 @@
 //! side, and where one is down of the nearest healthy core again.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use echoes_shared::policy::BATCH_SHARES;
 use echoes_shared::{Problem, Region, Slug, Timestamp};
@@ -91,18 +90,21 @@ fn statuses(entries: &[Entry]) -> Vec<u16> {
 fn read(body: &[u8], count: usize) -> Option<Vec<Entry>> {
     let Results { results } = serde_json::from_slice(body).ok()?;
     let entry = |raw: &RawValue| {
-        let Gist { status, home } = serde_json::from_str(raw.get()).ok()?;
+        let Gist { status, home } = serde_json::from_slice(raw.get().as_bytes()).ok()?;
         Some(Entry { status, home, text: raw.get().to_owned() })
     };
     results.into_iter().map(entry).collect::<Option<Vec<_>>>().filter(|entries| entries.len() == count)
 }
 
 /// The places of those that another region must do. Operations on one echo have one home, so they stay in order.
-fn by_home(entries: &[Entry]) -> BTreeMap<Region, Vec<usize>> {
-    let mut homes: BTreeMap<Region, Vec<usize>> = BTreeMap::new();
+fn by_home(entries: &[Entry]) -> Vec<(Region, Vec<usize>)> {
+    let mut homes: Vec<(Region, Vec<usize>)> = Vec::new();
     for (at, entry) in entries.iter().enumerate() {
         if let (MISDIRECTED, Some(home)) = (entry.status, entry.home) {
-            homes.entry(home).or_default().push(at);
+            match homes.iter_mut().find(|(region, _)| *region == home) {
+                Some((_, places)) => places.push(at),
+                None => homes.push((home, vec![at])),
+            }
         }
     }
     homes
@@ -144,7 +146,7 @@ mod tests {
 
     #[wasm_bindgen_test(unsupported = test)]
     fn what_others_must_do_is_gathered_by_home_in_order() {
-        let homes: Vec<_> = by_home(&entries()).into_iter().collect();
+        let homes = by_home(&entries());
         assert_eq!(homes.len(), 2);
         assert!(homes.contains(&(Region::UsWest2, vec![1, 4])) && homes.contains(&(Region::UsEast1, vec![2])));
     }

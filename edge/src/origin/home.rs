@@ -108,7 +108,7 @@ pub async fn sent_on(
 
 /// Whether the region has a core that did not fail lately.
 fn is_reachable(config: &OriginConfig, region: Region) -> bool {
-    config.cores.contains_key(&region) && !is_avoided(region)
+    config.core(region).is_some() && !is_avoided(region)
 }
 
 async fn run(

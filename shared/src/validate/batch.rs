@@ -1,4 +1,6 @@
 //! Reads the body of a batch: the envelope as a whole, then each operation by itself.
+//!
+//! Parts are read as bytes, as bodies are: a second kind of input would be a second parser in the Worker.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -58,7 +60,7 @@ pub fn batch<'a>(body: &'a [u8], user: &UserId, audio_bucket: Option<&str>) -> R
     let mut envelope = Members { path: String::new(), fields, errors: Vec::new() };
     let operations = envelope.required("operations", |raw| {
         let operations: Vec<&RawValue> =
-            serde_json::from_str(raw.get()).map_err(|_| String::from("must be an array"))?;
+            serde_json::from_slice(raw.get().as_bytes()).map_err(|_| String::from("must be an array"))?;
         let bounded = (1..=MAX_BATCH_OPERATIONS).contains(&operations.len());
         if bounded { Ok(operations) } else { Err(format!("must be 1 to {MAX_BATCH_OPERATIONS} operations")) }
     });
@@ -71,7 +73,7 @@ pub fn batch<'a>(body: &'a [u8], user: &UserId, audio_bucket: Option<&str>) -> R
 }
 
 fn operation(text: &str, path: String, user: &UserId, audio_bucket: Option<&str>) -> Result<Operation, Problem> {
-    let fields = match serde_json::from_str(text) {
+    let fields = match serde_json::from_slice(text.as_bytes()) {
         Ok(fields) => fields,
         Err(error) => return Err(Problem::invalid_field(path, format!("is not a JSON object: {error}"))),
     };
@@ -135,7 +137,7 @@ impl<'a> Members<'a> {
                 ..Problem::new(Slug::TooLarge, format!("the echo is above {MAX_BODY_BYTES} bytes"))
             });
         }
-        let faults = match serde_json::from_str(raw.get()) {
+        let faults = match serde_json::from_slice(raw.get().as_bytes()) {
             Ok(Value::Object(fields)) => match content(fields, user, audio_bucket) {
                 Ok(echo) => return Ok(Some(echo)),
                 Err(faults) => {
@@ -161,7 +163,7 @@ impl<'a> Members<'a> {
 }
 
 fn string(raw: &RawValue) -> Result<String, String> {
-    serde_json::from_str(raw.get()).map_err(|_| String::from("must be a string"))
+    serde_json::from_slice(raw.get().as_bytes()).map_err(|_| String::from("must be a string"))
 }
 
 fn word<T: FromStr<Err: std::fmt::Display>>(raw: &RawValue) -> Result<T, String> {

@@ -105,7 +105,7 @@ pub fn lookup(key: &CacheKey, now: Timestamp) -> Option<(Rc<Entry>, Age)> {
 
 /// How old an entry is. One asked for before a write of this isolate that it should show may only replace an error.
 pub fn age_of(entry: &Entry, subject: Subject, now: Timestamp) -> Age {
-    let outdated_at = if is_superseded(subject, &entry.etag) {
+    let outdated_at = if is_superseded(subject, &entry.etag, entry.asked_at) {
         Some(entry.asked_at)
     } else {
         OWN_WRITES.with_borrow(|writes| writes.outdated_at(subject))
@@ -139,14 +139,14 @@ pub fn note_created(emotion: Emotion, now: Timestamp) {
 /// This isolate edited an echo of this emotion, which has this version now. Lists asked for up to `until` may show it as it was.
 pub fn note_edited(id: EchoId, version: u64, emotion: Emotion, until: Timestamp) {
     OWN_WRITES.with_borrow_mut(|writes| {
-        writes.edited(id, version);
+        writes.edited(id, version, until);
         writes.changed(emotion, until);
     });
 }
 
 /// Whether an answer with this tag shows an echo as it was before an edit of this isolate: its region has not heard of that.
-pub fn is_superseded(subject: Subject, tag: &str) -> bool {
-    OWN_WRITES.with_borrow(|writes| writes.is_superseded(subject, tag))
+pub fn is_superseded(subject: Subject, tag: &str, asked_at: Timestamp) -> bool {
+    OWN_WRITES.with_borrow(|writes| writes.is_superseded(subject, tag, asked_at))
 }
 
 /// This isolate deleted an echo.

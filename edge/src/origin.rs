@@ -15,7 +15,7 @@ use echoes_shared::{IdempotencyKey, Region, Timestamp, UserId, validate, wire};
 use crate::clock;
 use crate::config::OriginConfig;
 use crate::health::HealthTable;
-use crate::{log, random};
+use crate::{log, random, runtime};
 use answer::{Answer, Failure};
 use attempts::Budget;
 use transport::Outgoing;
@@ -116,13 +116,21 @@ async fn attempt(
     attempts_left: usize,
 ) -> Option<Answer> {
     let deadline_millis = budget.share_millis(clock::now(), attempts_left);
-    match ask_region(call, config, region, deadline_millis, Failure::blames_the_region).await {
+    let is_batch = call.target == wire::pattern::BATCH;
+    let blames = if is_batch { Failure::blames_the_region_of_a_batch } else { Failure::blames_the_region };
+    match ask_region(call, config, region, deadline_millis, blames).await {
         Ok(answer) => Some(answer),
         Err(failure) => {
             log::warn("region_failed", &format!("{region}: {failure}"), &call.request_id);
             None
         }
     }
+}
+
+/// Asks every core at once; those that do not answer in time are left out.
+pub async fn ask_all(call: &Call, config: &OriginConfig, deadline_millis: u32) -> Vec<Answer> {
+    let asked = config.cores.iter().map(|(region, _)| check_region(call, config, *region, deadline_millis));
+    runtime::all(asked.collect()).await.into_iter().flatten().collect()
 }
 
 /// Asks exactly this region how it is.

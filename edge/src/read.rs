@@ -232,7 +232,7 @@ fn store(arrival: &Arrival, key: &CacheKey, answer: &Answer) -> Result<bool, JsV
         return Ok(false);
     };
     let etag = answer.header(header::ETAG).unwrap_or_default();
-    if cache::is_superseded(key.subject, etag) {
+    if cache::is_superseded(key.subject, etag, answer.asked_at) {
         return Ok(false);
     }
     let content = Content {

@@ -25,6 +25,8 @@ pub use batch::batch;
 
 /// Seconds after which a caller may try again when no region answers.
 const RETRY_AFTER_SECONDS: u32 = 2;
+/// Milliseconds that a core may take to say how far an erasure is.
+const ERASURE_MILLIS: u32 = 1_000;
 /// Milliseconds that a caller may take to send a body.
 const BODY_MILLIS: u32 = 10_000;
 
@@ -110,26 +112,32 @@ fn media_type(arrival: &Arrival) -> Result<(), Problem> {
 
 /// `DELETE /v1/users/me`
 pub fn erase(arrival: Arrival) -> Outcome {
-    about_the_caller(arrival, "DELETE", &Resource::Me)
-}
-
-/// `GET /v1/users/me/erasure`: no write, but as private as one.
-pub fn erasure(arrival: Arrival) -> Outcome {
-    about_the_caller(arrival, "GET", &Resource::Erasure)
-}
-
-/// Asks the nearest healthy region, which knows from the signed call whom it is about. Both may be asked twice.
-fn about_the_caller(arrival: Arrival, method: &'static str, resource: &Resource) -> Outcome {
-    let target = resource.path();
-    with_caller(arrival, move |arrival, config, user| async move {
-        let call = Call { method, user: Some(user), ..Call::get(target, &arrival.id) };
-        let Ok(answer) = origin::ask(&call, &config.origin, &arrival.nearest_regions(), arrival.at).await else {
-            return conclude(&arrival, Err(Unavailable));
-        };
-        let status = forwarded(answer.header(header::CACHE_STATUS), Forwarded::Bypassed);
-        let reply = Reply::of(&answer, Common::Unstored, &arrival)?;
-        reply.with(header::CACHE_STATUS, Some(&status))?.send(answer.status, &answer.body).map(Ok)
+    with_caller(arrival, |arrival, config, user| async move {
+        let call = Call::write("DELETE", Resource::Me.path(), &arrival.id, user);
+        report(&arrival, origin::ask(&call, &config.origin, &arrival.nearest_regions(), arrival.at).await)
     })
+}
+
+/// `GET /v1/users/me/erasure`: no write, but as private as one. Every core is asked: one that has not heard of the latest request
+/// would say that there is none, or that an earlier one is done.
+pub fn erasure(arrival: Arrival) -> Outcome {
+    with_caller(arrival, |arrival, config, user| async move {
+        let call = Call { user: Some(user), ..Call::get(Resource::Erasure.path(), &arrival.id) };
+        let answers = origin::ask_all(&call, &config.origin, ERASURE_MILLIS).await;
+        let says_more = |answer: &Answer| {
+            let runs = str::from_utf8(&answer.body).is_ok_and(|body| body.contains("\"running\""));
+            (answer.status == 200, runs)
+        };
+        report(&arrival, answers.into_iter().max_by_key(says_more).ok_or(Unavailable))
+    })
+}
+
+/// Gives a core's answer about the caller, which no cache keeps.
+fn report(arrival: &Arrival, answer: Result<Answer, Unavailable>) -> Answered {
+    let Ok(answer) = answer else { return conclude(arrival, Err(Unavailable)) };
+    let status = forwarded(answer.header(header::CACHE_STATUS), Forwarded::Bypassed);
+    let reply = Reply::of(&answer, Common::Unstored, arrival)?;
+    reply.with(header::CACHE_STATUS, Some(&status))?.send(answer.status, &answer.body).map(Ok)
 }
 
 /// What is done for a caller who is known.

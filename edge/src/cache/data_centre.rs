@@ -20,7 +20,7 @@ const KEY_BASE: &str = "https://cache.echoes.invalid";
 const ASKED_AT: &str = "x-echoes-asked-at";
 /// Milliseconds that a look-up may take; after that the core is asked.
 const MATCH_MILLIS: u32 = 250;
-/// Milliseconds that a write may take; nobody waits for it.
+/// Milliseconds that a write may take. Only who deletes waits for it, so as not to be shown the echo again by a neighbour.
 const WRITE_MILLIS: u32 = 2_000;
 
 #[wasm_bindgen]

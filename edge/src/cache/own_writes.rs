@@ -12,8 +12,11 @@ use super::Subject;
 /// Deleted echoes that an isolate remembers, about a megabyte of them. One that is forgotten after so many more may still be in
 /// a list that is kept for the day on which no region answers, and is then shown with it.
 const MAX_GONE: usize = 16_384;
-/// Edited echoes that an isolate remembers: those of the last minute, for longer no cache holds what they were before.
+/// Edited echoes that an isolate remembers at most.
 const MAX_EDITED: usize = 256;
+/// Milliseconds for which an answer may show an echo as it was before an edit made here: the 65 s of *Consistency* in the
+/// design. After that a lower version means that an edit made elsewhere has won.
+const EDITED_MILLIS: u64 = 65_000;
 /// What stands before an id in a body.
 const ID_FIELD: &[u8] = b"\"echoId\":\"";
 const ID_CHARS: usize = 36;
@@ -27,8 +30,8 @@ pub struct OwnWrites {
     gone: HashSet<EchoId>,
     /// The same ids, the oldest first.
     gone_in_order: VecDeque<EchoId>,
-    /// Edited echoes with the versions that they got, the oldest edit first.
-    edited: VecDeque<(EchoId, u64)>,
+    /// Edited echoes with the versions that they got and when, the oldest edit first.
+    edited: VecDeque<(EchoId, u64, Timestamp)>,
 }
 
 impl OwnWrites {
@@ -42,19 +45,21 @@ impl OwnWrites {
     }
 
     /// An echo got this version.
-    pub fn edited(&mut self, id: EchoId, version: u64) {
-        self.edited.retain(|(other, _)| *other != id);
+    pub fn edited(&mut self, id: EchoId, version: u64, at: Timestamp) {
+        self.edited.retain(|(other, ..)| *other != id);
         if self.edited.len() >= MAX_EDITED {
             self.edited.pop_front();
         }
-        self.edited.push_back((id, version));
+        self.edited.push_back((id, version, at));
     }
 
-    /// Whether an answer with this tag shows an echo as it was before an edit made here.
-    pub fn is_superseded(&self, subject: Subject, tag: &str) -> bool {
+    /// Whether an answer with this tag, asked for at this time, shows an echo as it was before an edit made here.
+    pub fn is_superseded(&self, subject: Subject, tag: &str, asked_at: Timestamp) -> bool {
         let Subject::Echo(id) = subject else { return false };
-        let edited = self.edited.iter().find(|(other, _)| *other == id);
-        edited.is_some_and(|(_, version)| version_of(tag).is_some_and(|shown| shown < *version))
+        let edited = self.edited.iter().find(|(other, ..)| *other == id);
+        edited.is_some_and(|(_, version, at)| {
+            asked_at.millis_since(*at) < EDITED_MILLIS && version_of(tag).is_some_and(|shown| shown < *version)
+        })
     }
 
     /// An echo was deleted.
@@ -196,19 +201,22 @@ mod tests {
     fn an_edit_supersedes_older_versions_of_its_echo() {
         let mut writes = OwnWrites::default();
         let subject = |id: &str| Subject::Echo(id.parse().unwrap());
-        writes.edited(GONE.parse().unwrap(), 3);
+        writes.edited(GONE.parse().unwrap(), 3, at(7));
         for (tag, superseded) in [("\"2\"", true), ("W/\"2\"", true), ("\"3\"", false), ("\"4\"", false), ("", false)]
         {
-            assert_eq!(writes.is_superseded(subject(GONE), tag), superseded, "{tag}");
+            assert_eq!(writes.is_superseded(subject(GONE), tag, at(7)), superseded, "{tag}");
         }
-        assert!(!writes.is_superseded(subject(OTHER), "\"2\"") && !writes.is_superseded(Subject::Recent, "\"2\""));
-        writes.edited(GONE.parse().unwrap(), 5);
-        assert!(writes.is_superseded(subject(GONE), "\"4\""));
+        for other in [subject(OTHER), Subject::Recent] {
+            assert!(!writes.is_superseded(other, "\"2\"", at(7)));
+        }
+        writes.edited(GONE.parse().unwrap(), 5, at(7));
+        assert!(writes.is_superseded(subject(GONE), "\"4\"", at(7)));
+        assert!(!writes.is_superseded(subject(GONE), "\"4\"", at(7 + EDITED_MILLIS)), "another edit has won");
         for n in 0..MAX_EDITED {
-            writes.edited(format!("019ab3c1-5a2e-7c31-9d55-0b6f5f3c{n:04x}").parse().unwrap(), 2);
+            writes.edited(format!("019ab3c1-5a2e-7c31-9d55-0b6f5f3c{n:04x}").parse().unwrap(), 2, at(7));
         }
         assert_eq!(writes.edited.len(), MAX_EDITED);
-        assert!(!writes.is_superseded(subject(GONE), "\"4\""));
+        assert!(!writes.is_superseded(subject(GONE), "\"4\"", at(7)));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -8,7 +8,7 @@ use echoes_shared::{Region, Timestamp};
 use super::transport::Received;
 use crate::cache::tag_of_the_rest;
 use crate::response::header;
-use echoes_shared::policy::ATTEMPT_MILLIS;
+use echoes_shared::policy::{ATTEMPT_MILLIS, BATCH_SHARES, REQUEST_DEADLINE_MILLIS};
 
 /// The headers of a core's answer that matter to the edge or the caller.
 pub const WANTED: &[&str] = &[
@@ -62,6 +62,11 @@ impl Failure {
     /// Whether it tells that the region is not well, after a call that had `deadline_millis`.
     pub fn blames_the_region(self, deadline_millis: u32) -> bool {
         self != Self::Late || u64::from(deadline_millis) >= ATTEMPT_MILLIS
+    }
+
+    /// The same after a batch, which a healthy core may take longer for.
+    pub fn blames_the_region_of_a_batch(self, deadline_millis: u32) -> bool {
+        self != Self::Late || u64::from(deadline_millis) >= REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64
     }
 
     /// The same after a call that only asked how the core is: one that says so itself, being busy or without its table, may

@@ -7,8 +7,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# Arguments of `make dev`: --fresh --empty --full.
+# Arguments of `make dev`: --fresh --empty --full; of `make bench-store`: --large, or writes cpu sizes.
 ARGS ?=
+# How often `make soak` kills.
+export ROUNDS ?= 50
 
 native := --workspace --exclude echoes-edge
 worker_sources := $(shell find edge shared -name build -prune -o -type f \( -name '*.rs' -o -name '*.js' -o -name Cargo.toml \) -print) \
@@ -34,6 +36,10 @@ worker: setup-dev edge/build/index.js ## Build the Worker alone, if its sources 
 .PHONY: test
 test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-box" for some of them)
 	@infra/setup/run-tests.sh $(SECTIONS)
+
+.PHONY: soak
+soak: setup-test ## The tests that kill, fifty times each (ROUNDS=50): imports, erasures, sweeps
+	@infra/setup/run-tests.sh soak
 
 .PHONY: bench-store
 bench-store: setup-test ## What the store costs, beside the same work without it (ARGS=--large: with a million echoes)

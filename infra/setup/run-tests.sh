@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs every test, in sections, from what is built already, and prints what each section took.
-#   run-tests.sh [SECTION…]   of: native wasm black-box (all of them when none is named)
+#   run-tests.sh [SECTION…]   of: native wasm black-box (all of these when none is named), and soak
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,6 +25,10 @@ wasm() (
 black_box() {
   cargo test -p echoes-tests
 }
+# What is killed in the other sections a few times is killed ROUNDS times.
+soak() {
+  ECHOES_SOAK_ROUNDS=${ROUNDS:-50} cargo test -p echoes-core --test program --test transfer -- killed
+}
 
 summary=()
 section() {
@@ -41,7 +45,8 @@ for name in "$@"; do
     native)    section "unit and store tests: shared, core, embedded cloud" native ;;
     wasm)      section "the shared rules and the edge as WebAssembly, under Node" wasm ;;
     black-box) section "boundaries, and black-box tests through the running stack" black_box ;;
-    *)         fail "unknown section $name: native wasm black-box" ;;
+    soak)      section "kills: imports, erasures, sweeps" soak ;;
+    *)         fail "unknown section $name: native wasm black-box soak" ;;
   esac
 done
 printf '\n=== all sections passed\n'

@@ -35,14 +35,17 @@ const ERASURES: Cadence = Cadence {
     every: Duration::from_secs(1),
 };
 
-/// How far back the quick walk over tombstones looks: an edit that wins over a delete was taken within replication's lag of it,
-/// but for a partition, after which the slow walk finds it.
-const YOUNG_MILLIS: u64 = 10 * 60 * 1_000;
-const YOUNG_TOMBSTONES: Cadence = Cadence {
-    job: "young-tombstones",
+// Three walks over tombstones, since an edit that wins over a delete was taken within replication's lag of it: seconds, minutes
+// at worst, or as long as a partition lasts. A delete is looked at 15 times by the first walk, 10 times by the second and 168
+// times by the third: about 100 read units in its week, at half a unit a look.
+const FRESH_MILLIS: u64 = 30 * 1_000;
+const FRESH_TOMBSTONES: Cadence = Cadence {
+    job: "fresh-tombstones",
     // Gone means within seconds (design, *Consistency*).
     every: Duration::from_secs(2),
 };
+const YOUNG_MILLIS: u64 = 10 * 60 * 1_000;
+const YOUNG_TOMBSTONES: Cadence = Cadence { job: "young-tombstones", every: Duration::from_secs(60) };
 const TOMBSTONES: Cadence = Cadence { job: "tombstones", every: Duration::from_secs(60 * 60) };
 /// As long as a tombstone lives.
 const TOMBSTONE_MILLIS: u64 = TOMBSTONE_DAYS as u64 * 24 * 60 * 60 * 1_000;
@@ -53,6 +56,7 @@ struct Jobs {
     /// `None` where its rate is zero.
     sweep: Option<Sweep>,
     erasures: Erasures,
+    fresh_tombstones: Guard,
     young_tombstones: Guard,
     tombstones: Guard,
 }
@@ -62,7 +66,13 @@ impl Jobs {
         let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
         let guard = |age_millis| Guard::new(store.clone(), age_millis);
         let erasures = Erasures::new(store.clone());
-        Self { sweep, erasures, young_tombstones: guard(YOUNG_MILLIS), tombstones: guard(TOMBSTONE_MILLIS) }
+        Self {
+            sweep,
+            erasures,
+            fresh_tombstones: guard(FRESH_MILLIS),
+            young_tombstones: guard(YOUNG_MILLIS),
+            tombstones: guard(TOMBSTONE_MILLIS),
+        }
     }
 }
 
@@ -75,9 +85,10 @@ pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) 
         }
     };
     let erasures = rounds(ERASURES, stop.clone(), |now| jobs.erasures.pass(now));
+    let fresh = rounds(FRESH_TOMBSTONES, stop.clone(), |now| jobs.fresh_tombstones.pass(now));
     let young = rounds(YOUNG_TOMBSTONES, stop.clone(), |now| jobs.young_tombstones.pass(now));
     let all = rounds(TOMBSTONES, stop.clone(), |now| jobs.tombstones.pass(now));
-    tokio::join!(sweep, erasures, young, all);
+    tokio::join!(sweep, erasures, fresh, young, all);
 }
 
 /// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.
@@ -89,7 +100,7 @@ pub async fn run_once(store: Store, config: WorkConfig, stop: watch::Receiver<bo
         round.did = sweep.did();
         rounds.push(round);
     }
-    // The young ones are among all.
+    // The fresh and the young ones are among all.
     let mut round = once(TOMBSTONES.job, stop.clone(), |now| jobs.tombstones.pass(now)).await;
     round.did = jobs.tombstones.did();
     rounds.push(round);

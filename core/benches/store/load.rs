@@ -36,6 +36,15 @@ impl Sample {
 
 /// `count` echoes of the last two years, a third of them happy, about 600 bytes each; the same for the same `prefix`.
 pub fn samples(prefix: &str, count: usize) -> Vec<Sample> {
+    samples_within(730 * DAY_MILLIS, prefix, count)
+}
+
+/// The same, of the last few seconds: what people post now.
+pub fn fresh_samples(prefix: &str, count: usize) -> Vec<Sample> {
+    samples_within(4_000, prefix, count)
+}
+
+fn samples_within(millis: u64, prefix: &str, count: usize) -> Vec<Sample> {
     let mut random = ChaCha8Rng::seed_from_u64(SEED + prefix.len() as u64);
     (0..count)
         .map(|_| {
@@ -46,7 +55,7 @@ pub fn samples(prefix: &str, count: usize) -> Vec<Sample> {
             };
             let mut bits = [0; 10];
             random.fill_bytes(&mut bits);
-            let at = now().minus_millis(random.random_range(0..730 * DAY_MILLIS));
+            let at = now().minus_millis(random.random_range(0..millis));
             // A few hundred echoes each, whatever the size of the table.
             let person = random.random_range(0..count.div_ceil(200));
             Sample {

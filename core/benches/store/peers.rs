@@ -25,7 +25,7 @@ pub async fn creates(time: Duration) {
     let (store, client) = (engine.store().await, peer.client());
     peer.store().await;
     let table = "EchoesTable";
-    let (ours, theirs) = (load::samples("ours", 200_000), load::samples("peer", 200_000));
+    let (ours, theirs) = (load::fresh_samples("ours", 200_000), load::fresh_samples("peer", 200_000));
     let (mut ours, mut theirs) = (ours.iter(), theirs.iter());
     let (mut our_count, mut their_count) = (0, 0);
     let turn = time / u32::try_from(ROUNDS).unwrap();

@@ -65,7 +65,7 @@ async fn measure(size: usize) -> Figures {
     let list = ListQuery::default();
     let mut figures = Figures::new();
     let at = |round: usize| -> &Sample { &samples[round * 7 % samples.len()] };
-    let fresh = load::samples("fresh-ones", ROUNDS);
+    let fresh = load::fresh_samples("fresh-ones", ROUNDS);
 
     figures.insert("feed", time(async |_| drop(service.feed(Emotion::Happy, &list, now()).await.unwrap())).await);
     figures.insert("recent", time(async |_| drop(service.recent(&list, now()).await.unwrap())).await);

@@ -207,6 +207,7 @@ fn unavailable(cause: &StoreError) -> Problem {
     let detail = match cause {
         StoreError::Throttled { .. } => "the store is at its limit",
         StoreError::Contended => "the echo is being changed by others",
+        StoreError::Behind => "this region has not heard of that version yet",
         StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
     };
     Problem::new(Slug::Unavailable, detail)

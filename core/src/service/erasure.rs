@@ -35,7 +35,7 @@ impl Service {
     /// How far the erasure of `user` is.
     pub async fn erasure(&self, user: &UserId, now: Timestamp) -> Result<Erasure, ServiceError> {
         let status = self.store.erasure(user, now).await?;
-        let none = || Problem::new(Slug::NotFound, "there is no erasure, or it was done more than a week ago");
+        let none = || Problem::new(Slug::NotFound, "there is no erasure, or it was done more than eight days ago");
         Ok(status.map(Erasure::from).ok_or_else(none)?)
     }
 }

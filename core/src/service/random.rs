@@ -132,7 +132,7 @@ impl Pools {
         if news.note(&echo, now)
             && let Some(pool) = self.pools.get(&echo.emotion)
         {
-            pool.note(&echo);
+            pool.note(&echo, now);
         }
     }
 }

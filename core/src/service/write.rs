@@ -80,11 +80,10 @@ impl Service {
         fallback: bool,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        match self.store.delete(user, id, fallback, now).await? {
-            DeleteOutcome::Gone => {
-                self.pools.forget(id, now);
-                Ok(())
-            }
+        // Not after it: a delete whose record could not be written, or whose time was up, has put its tombstone all the same.
+        let forget = || self.pools.forget(id, now);
+        match self.store.delete_telling(user, id, fallback, now, forget).await? {
+            DeleteOutcome::Gone => Ok(()),
             DeleteOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
             DeleteOutcome::Anothers => Err(anothers()),
             DeleteOutcome::Unknown => Err(unknown()),

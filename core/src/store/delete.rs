@@ -38,12 +38,27 @@ impl Store {
         fallback: bool,
         now: Timestamp,
     ) -> Result<DeleteOutcome, StoreError> {
+        self.delete_telling(user, id, fallback, now, || {}).await
+    }
+
+    /// The same; `doomed` is called as soon as the echo is known to be the person's and deletable here, before any tombstone is
+    /// put. So it is called for each tombstone that stands, however the call ends: after an error, or where the caller drops it.
+    pub async fn delete_telling(
+        &self,
+        user: &UserId,
+        id: EchoId,
+        fallback: bool,
+        now: Timestamp,
+        doomed: impl Fn() + Send + Sync,
+    ) -> Result<DeleteOutcome, StoreError> {
         for _ in 0..MAX_ROUNDS {
             let copies = match self.copies(user, id, now).await? {
                 none if none.is_empty() => match self.indexed(id, now).await? {
-                    // The person's own, under a key that this region does not know of yet.
+                    // The person's own, under a key that this region does not know of yet. The index may lag, and show an echo
+                    // that has been buried.
                     Some((hash, echo)) if echo.user_id == *user => {
-                        vec![Found { hash, stored: Stored::Echo(Box::new(echo), None) }]
+                        let stored = self.stored_under(&hash, id).await?;
+                        stored.into_iter().map(|stored| Found { hash: hash.clone(), stored }).collect()
                     }
                     Some(_) => return Ok(DeleteOutcome::Anothers),
                     None => return Ok(DeleteOutcome::Unknown),
@@ -52,11 +67,12 @@ impl Store {
             };
             let living: Vec<_> = copies.iter().filter_map(|copy| copy.living(now)).collect();
             let Some((_, likeliest)) = living.first() else {
-                return self.guard_again(id, &copies, now).await;
+                return self.guard_again(id, &copies, now, doomed).await;
             };
             if likeliest.origin != self.config.region && !fallback {
                 return Ok(DeleteOutcome::Elsewhere(likeliest.origin));
             }
+            doomed();
             // A copy that stays would be the echo, come back to life.
             let mut all_buried = true;
             for (hash, echo) in living {
@@ -71,12 +87,19 @@ impl Store {
 
     /// The outcome where no copy lives. A tombstone that counts may be what an earlier try of this delete left when it failed
     /// before it wrote the record, so the record is written.
-    async fn guard_again(&self, id: EchoId, copies: &[Found], now: Timestamp) -> Result<DeleteOutcome, StoreError> {
+    async fn guard_again(
+        &self,
+        id: EchoId,
+        copies: &[Found],
+        now: Timestamp,
+        doomed: impl Fn() + Send + Sync,
+    ) -> Result<DeleteOutcome, StoreError> {
         let mut outcome = DeleteOutcome::Unknown;
         for copy in copies {
             if let Stored::Tombstone { ttl } = copy.stored
                 && now.epoch_seconds() < ttl
             {
+                doomed();
                 self.guard(&copy.hash, id, deleted_at(ttl)).await?;
                 outcome = DeleteOutcome::Gone;
             }

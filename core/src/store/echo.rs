@@ -55,7 +55,8 @@ impl Store {
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn stored_under(&self, hash: &str, id: EchoId) -> Result<Option<Stored>, StoreError> {
+    /// What lies under one base key; strongly consistent.
+    pub(super) async fn stored_under(&self, hash: &str, id: EchoId) -> Result<Option<Stored>, StoreError> {
         let [(hash_name, hash), (range_name, range)] = item::base_key(hash, id);
         let request = self
             .client

@@ -48,6 +48,8 @@ struct Attempt<'a> {
 enum Refused {
     /// The call is over.
     For(EditOutcome),
+    /// The version that the editor saw has not arrived in this region yet.
+    UntilHeardOf,
     /// Only our clock stood in the way: the echo says that it was changed later than now.
     UntilChanged(Timestamp),
 }
@@ -58,6 +60,9 @@ impl Store {
     /// Only an echo's home region edits it, unless `fallback` says that the home is down, as with [`Store::delete`]. The same
     /// edit of the same version again is the same edit: whoever did not hear the answer may ask for it again, here or in
     /// another region, and the version rises once. No index key changes, so nothing moves.
+    ///
+    /// # Errors
+    /// Where the store fails; and in place of a home that is down, where the version seen has not arrived here yet.
     pub async fn edit(
         &self,
         user: &UserId,
@@ -108,6 +113,7 @@ impl Store {
                     Some(None) => return Ok(None),
                     Some(Some(old)) => match attempt.judge(item::read(old).map_err(damaged)?) {
                         Refused::For(outcome) => return Ok(Some(outcome)),
+                        Refused::UntilHeardOf => return Err(StoreError::Behind),
                         Refused::UntilChanged(changed_at) => attempt.updated_at = changed_at,
                     },
                     None => return Err(StoreError::from_sdk(OPERATION, &error)),
@@ -176,6 +182,10 @@ impl Attempt<'_> {
         // section 13.1.1, then allows to answer that it succeeded.
         if Some(echo.version) == self.seen.checked_add(1) && self.edit.is_done(&echo) {
             return Refused::For(EditOutcome::Edited(echo));
+        }
+        // Its home, which is down, may have edited it since; a 412 would tell the editor to look again at what is older.
+        if self.fallback && echo.version < self.seen {
+            return Refused::UntilHeardOf;
         }
         if echo.version != self.seen {
             return Refused::For(EditOutcome::Changed);

@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The same item changed under us more often than we retry.
     #[error("an item kept changing while it was written")]
     Contended,
+    /// Another region has written what this one has not heard of yet.
+    #[error("what another region has written has not arrived yet")]
+    Behind,
 }
 
 impl StoreError {
@@ -59,7 +62,7 @@ impl StoreError {
         match self {
             Self::Throttled { .. } => "throttled",
             Self::Unreachable { .. } => "unreachable",
-            Self::Refused { .. } | Self::Contended => "refused",
+            Self::Refused { .. } | Self::Contended | Self::Behind => "refused",
         }
     }
 }

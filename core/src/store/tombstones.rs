@@ -48,11 +48,12 @@ impl Store {
     /// buries what lives in their places.
     ///
     /// A pass may be repeated, and several processes may make the same one: each burial is conditional on the version seen.
-    /// An echo that changed between the look and the burial is left to the next walk. Meant to be called with the last ten
-    /// minutes every few seconds, and with seven days every hour.
+    /// An echo that changed between the look and the burial is left to the next walk. Meant to be called the oftener the less far
+    /// back it looks.
     ///
     /// # Errors
-    /// Where the store fails or grants no units; the same pass may then be made again.
+    /// Where the store fails or does not grant all units; what was read is buried all the same, and the same pass may be made
+    /// again.
     pub async fn guard_tombstones(
         &self,
         since: Timestamp,
@@ -76,8 +77,11 @@ impl Store {
         let places: Vec<Item> =
             self.places(&records, now).await?.into_iter().map(|(hash, id)| key(&hash, id)).collect();
         let mut restored = 0;
+        let mut all_read = true;
         for keys in places.chunks(MAX_BATCH_KEYS) {
-            for found in self.stored_at(keys.to_vec()).await? {
+            let (items, is_whole) = self.stored_at(keys.to_vec()).await?;
+            all_read &= is_whole;
+            for found in items {
                 let (Some(Stored::Echo(echo, _)), Ok(hash)) = (item::readable(&found), item::hash(&found)) else {
                     continue;
                 };
@@ -86,6 +90,10 @@ impl Store {
                     restored += 1;
                 }
             }
+        }
+        // Only now: while units are short each pass would otherwise throw away what it was granted, and put nothing back.
+        if !all_read {
+            return Err(StoreError::Throttled { operation: BATCH_GET });
         }
         Ok(GuardPass { looked_at: records.len(), restored, next, ..GuardPass::default() })
     }
@@ -143,33 +151,41 @@ impl Store {
         Ok(places)
     }
 
-    /// What lies under at most a hundred base keys. Eventually consistent, at half the price: the walk comes again.
-    async fn stored_at(&self, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    /// What lies under at most a hundred base keys, and whether units were granted for all of them. Eventually consistent, at
+    /// half the price: the walk comes again.
+    async fn stored_at(&self, keys: Vec<Item>) -> Result<(Vec<Item>, bool), StoreError> {
         let keys = KeysAndAttributes::builder().set_keys(Some(keys)).build();
         let keys = keys.map_err(|error| StoreError::Refused { operation: BATCH_GET, cause: error.to_string() })?;
         let request =
             self.client.batch_get_item().request_items(self.echoes(), keys).return_consumed_capacity(INDEXES);
         let output = self.call(BATCH_GET, request.send()).await?;
-        // What was not granted is asked for by the next walk.
-        let whole = output.unprocessed_keys.is_none_or(|rest| rest.is_empty());
+        let is_whole = output.unprocessed_keys.is_none_or(|rest| rest.is_empty());
         let found = output.responses.unwrap_or_default().into_values().flatten().collect();
-        if whole { Ok(found) } else { Err(StoreError::Throttled { operation: BATCH_GET }) }
+        Ok((found, is_whole))
     }
 
     /// Buries `echo`, which lies under the hash key, and remembers that: what every delete does.
     ///
-    /// `true`: its tombstone stands and is guarded. `false`: the echo is no longer the one that was read, nothing was done;
-    /// read again. After an error the tombstone may stand without its guard: read again, and give a tombstone that is found
+    /// `true`: a tombstone stands in its place and is guarded. `false`: the echo is no longer the one that was read, nothing was
+    /// done; read again. After an error the tombstone may stand without its guard: read again, and give a tombstone that is found
     /// to [`Store::guard`] (see [`deleted_at`]) before the delete is called done.
     ///
     /// A crash before the tombstone leaves the echo as it was; one between the two leaves a delete that nobody was told of,
     /// whose repeat writes the record; one after both loses only the answer, and a repeat finds the same.
     pub(super) async fn bury_and_guard(&self, hash: &str, echo: &Echo, now: Timestamp) -> Result<bool, StoreError> {
-        let buried = self.bury(echo, hash, now).await?;
-        if buried {
+        if self.bury(echo, hash, now).await? {
             self.guard(hash, echo.echo_id, now).await?;
+            return Ok(true);
         }
-        Ok(buried)
+        // Not only an edit refuses: so does our own tombstone, where the answer to the first attempt was lost and the SDK made
+        // another.
+        match self.stored_under(hash, echo.echo_id).await? {
+            Some(Stored::Tombstone { ttl }) if now.epoch_seconds() < ttl => {
+                self.guard(hash, echo.echo_id, deleted_at(ttl)).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the store promises of edits, and of creates in several regions.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use echoes_core::store::{CreateOutcome, DeleteOutcome, EditOutcome, NewItem, Store};
+use echoes_core::store::{CreateOutcome, DeleteOutcome, EditOutcome, NewItem, Store, StoreError};
 use echoes_shared::echo::Change;
 use echoes_shared::{Echo, EchoEdit, Emotion, IdempotencyKey, Location, NewEcho, Region, Timestamp};
 
@@ -171,7 +171,9 @@ async fn only_the_home_region_edits_unless_it_is_down(engine: &Engine) {
     };
     assert_eq!(at(1, false).await, EditOutcome::Elsewhere(Region::EuWest1));
     assert_eq!(at(9, false).await, EditOutcome::Elsewhere(Region::EuWest1), "the home judges the version");
-    assert_eq!(at(9, true).await, EditOutcome::Changed);
+    let ahead = elsewhere.edit(&user("ana"), echo.echo_id, 9, &change, true, later(1)).await;
+    assert_eq!(ahead, Err(StoreError::Behind), "the home may have made the version that is named");
+    assert_eq!(at(0, true).await, EditOutcome::Changed);
     let changed = edited(at(1, true).await);
     assert_eq!((changed.version, changed.origin), (2, Region::EuWest1), "an echo keeps its home");
     assert_eq!(edited(edit(&home, &echo, 1, &change).await), changed, "the home knows a try of the same edit");

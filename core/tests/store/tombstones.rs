@@ -1,13 +1,17 @@
 //! What the store promises of deletes that meet edits and creates made elsewhere.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_core::store::{CreateOutcome, DeleteOutcome, EditOutcome, GuardPass, Store};
 use echoes_shared::echo::Change;
-use echoes_shared::{Echo, EchoEdit, Emotion, Timestamp};
+use echoes_shared::{Echo, EchoEdit, Emotion, Region, Timestamp};
 
 use crate::buckets::put_marker;
 use crate::cases::{content, create, item, now, user};
 use crate::engine::Engine;
+use crate::proxy;
 use crate::raw::{Item, Raw};
 
 pub async fn all(engine: &Engine) {
@@ -15,6 +19,7 @@ pub async fn all(engine: &Engine) {
         a_tombstone_is_put_back
         a_walk_is_bounded_and_goes_on
         a_repeated_delete_is_guarded
+        whoever_draws_hears_of_a_delete_before_it_can_fail
         a_copy_under_another_key_is_buried
         every_copy_of_a_hot_person_is_buried
     }
@@ -118,6 +123,33 @@ async fn a_repeated_delete_is_guarded(engine: &Engine) {
     assert_eq!(counts(&guard(&store, now().minus_days(1), now().plus_millis(9)).await), (1, 1));
     let anothers = store.delete(&user("ben"), echo.echo_id, false, now()).await.unwrap();
     assert_eq!(anothers, DeleteOutcome::Unknown);
+}
+
+async fn whoever_draws_hears_of_a_delete_before_it_can_fail(engine: &Engine) {
+    let store = engine.store("doomed").await;
+    let elsewhere = engine.tables("doomed", "us-west-2");
+    let echo = create(&store, "ana", now(), content(Emotion::Happy)).await;
+    let told = AtomicUsize::new(0);
+    let tell = || {
+        told.fetch_add(1, Ordering::Relaxed);
+    };
+    let (ana, id) = (&user("ana"), echo.echo_id);
+    let outcome = elsewhere.delete_telling(ana, id, false, now(), tell).await.unwrap();
+    assert_eq!(outcome, DeleteOutcome::Elsewhere(Region::EuWest1));
+    let outcome = store.delete_telling(&user("ben"), id, true, now(), tell).await.unwrap();
+    assert_eq!(outcome, DeleteOutcome::Anothers);
+    assert_eq!(told.load(Ordering::Relaxed), 0, "it lives on");
+
+    // The tombstone is put, its record is not, and nobody waits for the end.
+    let hanging = engine.behind(proxy::hanging_for(engine.endpoint(), "\"tombstones\"").await);
+    let hanging = hanging.tables("doomed", "eu-west-1");
+    let delete = hanging.delete_telling(ana, id, false, now(), tell);
+    assert!(tokio::time::timeout(Duration::from_millis(500), delete).await.is_err());
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert_eq!(store.echo(id, now()).await.unwrap(), None);
+    let delete = hanging.delete_telling(ana, id, false, now(), tell);
+    assert!(tokio::time::timeout(Duration::from_millis(500), delete).await.is_err());
+    assert_eq!(told.load(Ordering::Relaxed), 2, "a repeat tells of the tombstone that it finds");
 }
 
 /// A region that has not heard of a person's bucket puts a second copy; whoever finds it by the index buries it.

@@ -11,13 +11,11 @@ use rand::{Rng, RngExt as _};
 use super::cells::{ALL_LOTS, Cell, Estimate, Plan};
 use super::sampling::Edition;
 use super::source::Source;
-use super::whole::Whole;
+use super::whole::{MAX_ITEMS, Whole};
 use crate::store::{Lots, StoreError};
 
 /// An emotion is held whole up to so many echoes: no more than the samplings would hold.
 pub(super) const WHOLE_ECHOES: f64 = 2_000.0;
-/// Items of a whole emotion that are read at most; beyond [`WHOLE_ECHOES`] they can only be expired ones that wait to be swept.
-const MAX_WHOLE_ITEMS: usize = 8_000;
 /// Items of a first look, from which the size is estimated: enough for an error of 6 %, at about 20 units.
 const LOOK_ITEMS: usize = 256;
 /// Items of one cell that are read at most: thirty times what there should be.
@@ -59,7 +57,7 @@ pub(super) async fn source(
         plans += 1;
         let last_plan = plans >= MAX_PLANS;
         if estimate.echoes <= WHOLE_ECHOES {
-            let Lots { echoes, cut_at } = read(ALL_LOTS, MAX_WHOLE_ITEMS).await?;
+            let Lots { echoes, cut_at } = read(ALL_LOTS, MAX_ITEMS).await?;
             let Some(last) = cut_at else { return Ok(whole(echoes)) };
             estimate = Estimate::of_stretch(echoes.len(), last.saturating_add(1));
             if estimate.echoes <= WHOLE_ECHOES || last_plan {

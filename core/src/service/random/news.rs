@@ -98,8 +98,9 @@ impl News {
         {
             self.erased.pop_front();
         }
+        // Either way: a clock set back would otherwise hold what another region has deleted since, until it has caught up.
         while let Some((_, at)) = self.noted.front()
-            && (now.millis_since(*at) >= GONE_MILLIS || self.noted.len() >= MAX_NOTED)
+            && (now.millis().abs_diff(at.millis()) >= GONE_MILLIS || self.noted.len() >= MAX_NOTED)
         {
             self.noted.pop_front();
         }

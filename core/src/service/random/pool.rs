@@ -118,8 +118,8 @@ impl Pool {
     }
 
     /// Takes in an echo as it is now.
-    pub(super) fn note(&self, echo: &Arc<Echo>) {
-        self.contents().note(echo);
+    pub(super) fn note(&self, echo: &Arc<Echo>, now: Timestamp) {
+        self.contents().note(echo, now);
     }
 
     /// Never draws this echo again.
@@ -130,6 +130,15 @@ impl Pool {
     /// Never draws an echo of this person of up to this time again.
     pub(super) fn forget_person(&self, user: &UserId, up_to: Timestamp) {
         self.contents().source.forget_person(user, up_to);
+    }
+
+    /// How many echoes it holds, for tests.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        match &self.contents().source {
+            Source::Whole(whole) => whole.len(),
+            Source::Sampled(_) => unreachable!("no test asks for the size of an edition"),
+        }
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
@@ -194,36 +203,49 @@ impl Contents {
     /// What the source asks for, and how many reads have ended.
     fn need(&self, now: Timestamp) -> (Need, u64) {
         let need = match self.read_at {
-            _ if now.millis() < self.retry_at_millis => Need::Nothing,
+            _ if self.pauses(now) => Need::Nothing,
             None => Need::Now,
+            Some(_) if self.is_far_too_old(now) => Need::Now,
             Some(read_at) => {
-                let (age, life) = (now.millis_since(read_at), self.source.life_millis());
-                match age {
-                    _ if age >= LIVES_UNTIL_WAITED_FOR * life => Need::Now,
-                    _ if age >= life || self.source.is_spent(age) => Need::Soon,
-                    _ => Need::Nothing,
-                }
+                let age = age(read_at, now);
+                let is_due = age >= self.source.life_millis() || self.source.is_spent(age);
+                if is_due { Need::Soon } else { Need::Nothing }
             }
         };
         (need, self.reads)
     }
 
+    /// Whether the store is left alone after a failure. A pause longer than there are comes from a clock that was set back.
+    fn pauses(&self, now: Timestamp) -> bool {
+        (1..=MAX_BACKOFF_MILLIS).contains(&self.retry_at_millis.saturating_sub(now.millis()))
+    }
+
+    /// Whether nothing is drawn of it before another was read; true of one that was never read.
+    fn is_far_too_old(&self, now: Timestamp) -> bool {
+        let most = LIVES_UNTIL_WAITED_FOR * self.source.life_millis();
+        self.read_at.is_none_or(|read_at| age(read_at, now) >= most)
+    }
+
     /// One draw, and, where it found nothing, whether the store should be asked whether there is anything.
     fn take(&mut self, now: Timestamp) -> (Option<Arc<Echo>>, bool) {
-        let asks = self.read_at.is_none_or(|read_at| now.millis_since(read_at) >= MIN_LIFE_MILLIS);
-        (self.source.draw(now, &mut self.rng), asks && now.millis() >= self.retry_at_millis)
+        let asks = self.read_at.is_none_or(|read_at| age(read_at, now) >= MIN_LIFE_MILLIS);
+        (self.source.draw(now, &mut self.rng), asks && !self.pauses(now))
     }
 
     fn any(&mut self, now: Timestamp) -> Option<Arc<Echo>> {
         self.source.any(now, &mut self.rng)
     }
 
-    fn note(&mut self, echo: &Arc<Echo>) {
-        self.source.note(echo, &mut self.rng);
+    /// Takes in an echo as it is now, but not where another source is read before the next draw anyway: a pool that nobody draws
+    /// from would hold ever more echoes.
+    fn note(&mut self, echo: &Arc<Echo>, now: Timestamp) {
+        if !self.is_far_too_old(now) {
+            self.source.note(echo, &mut self.rng);
+        }
     }
 
     fn before_a_read(&mut self, now: Timestamp) -> (Option<Estimate>, StdRng) {
-        let is_young = |read_at: Timestamp| now.millis_since(read_at) < ESTIMATE_LIFE_MILLIS;
+        let is_young = |read_at| age(read_at, now) < ESTIMATE_LIFE_MILLIS;
         let known = self.estimate.filter(|_| self.read_at.is_some_and(is_young));
         (known, StdRng::from_rng(&mut self.rng))
     }
@@ -244,4 +266,10 @@ impl Contents {
         self.reads += 1;
         self.error = Some(error);
     }
+}
+
+/// Milliseconds between the two, whichever comes first: a pool of an hour ahead was read before the clock was set back, and would
+/// otherwise never grow old until the clock has caught up.
+fn age(read_at: Timestamp, now: Timestamp) -> u64 {
+    now.millis().abs_diff(read_at.millis())
 }

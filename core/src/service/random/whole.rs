@@ -8,6 +8,10 @@ use rand::{Rng, RngExt as _};
 
 use super::cells::SERVINGS;
 
+/// Items that are read of a whole emotion, and echoes that it holds, at most: where it holds more than it should, those above can
+/// only have been noted since it was read, or stand for expired ones that wait to be swept.
+pub(super) const MAX_ITEMS: usize = 8_000;
+
 /// Every living echo of an emotion, as far as this process knows.
 #[derive(Debug, Default)]
 pub(super) struct Whole {
@@ -18,6 +22,8 @@ pub(super) struct Whole {
     drawn: usize,
     /// Draws so far.
     taken: u64,
+    /// Whether there was no room for an echo.
+    is_full: bool,
 }
 
 impl Whole {
@@ -53,22 +59,25 @@ impl Whole {
         self.echoes.len()
     }
 
-    /// Whether it has served the draws that it was read for.
+    /// Whether it has served the draws that it was read for, or lacks an echo that it had no room for.
     pub(super) fn is_spent(&self) -> bool {
-        self.taken as f64 >= SERVINGS * self.len() as f64
+        self.is_full || self.taken as f64 >= SERVINGS * self.len() as f64
     }
 
-    /// Takes in an echo as it is now: in the place of its older version, or as one that joins, with which a new pass begins.
+    /// Takes in an echo as it is now: in the place of its older version, or as one that joins, with which a new pass begins. An
+    /// emotion that has outgrown being held whole is left for the next read, which samples it.
     pub(super) fn note(&mut self, echo: &Arc<Echo>) {
+        let has_room = self.echoes.len() < MAX_ITEMS;
         let held = self.at.get(&echo.echo_id).and_then(|&at| self.echoes.get_mut(at));
         match held {
             Some(held) if held.version < echo.version => *held = Arc::clone(echo),
             Some(_) => {}
-            None => {
+            None if has_room => {
                 self.at.insert(echo.echo_id, self.echoes.len());
                 self.echoes.push(Arc::clone(echo));
                 self.drawn = 0;
             }
+            None => self.is_full = true,
         }
     }
 

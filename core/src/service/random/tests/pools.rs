@@ -11,6 +11,7 @@ use super::*;
 use crate::clock::Stopwatch;
 use crate::service::random::news::News;
 use crate::service::random::pool::Pool;
+use crate::service::random::whole::{MAX_ITEMS, Whole};
 
 /// A store that can be made to fail or to wait, and what a pool over it draws.
 struct Scene {
@@ -75,7 +76,7 @@ impl Scene {
     fn note(&self, echo: &Echo, at: Timestamp) {
         let echo = Arc::new(echo.clone());
         if self.news.lock().unwrap().note(&echo, at) {
-            self.pool.note(&echo);
+            self.pool.note(&echo, at);
         }
     }
 }
@@ -285,4 +286,48 @@ async fn a_pool_is_replaced_after_its_draws_and_costs_what_is_said() {
     let read = scene.calls() - before;
     // Sixteen samplings of four to eight cells, each cell read once.
     assert!((40..=128).contains(&read), "{read}");
+}
+
+#[tokio::test]
+async fn a_pool_that_nobody_draws_from_does_not_grow() {
+    let echoes = uneven(1_000);
+    let scene = Scene::new(&echoes[..10]);
+    echoes.iter().for_each(|echo| scene.note(echo, now()));
+    assert_eq!(scene.pool.len(), 0, "it was never drawn from");
+    // Echoes that were noted just before the read are in it by the news; the others would have been read.
+    scene.draw(later(10_000)).await.unwrap();
+    assert_eq!(scene.pool.len(), 10);
+    scene.note(&echoes[10], later(11_199));
+    assert_eq!(scene.pool.len(), 11, "it may be drawn from as it is");
+    echoes.iter().for_each(|echo| scene.note(echo, later(12_000)));
+    assert_eq!(scene.pool.len(), 11, "it is read again before it is drawn from");
+}
+
+#[test]
+fn a_whole_emotion_is_bounded_and_read_again_when_it_is_full() {
+    let mut echoes: Vec<_> = uneven(MAX_ITEMS as u32 + 5).into_iter().map(Arc::new).collect();
+    let rest = echoes.split_off(MAX_ITEMS);
+    let mut whole = Whole::new(echoes);
+    assert!(whole.len() == MAX_ITEMS && !whole.is_spent());
+    rest.iter().for_each(|echo| whole.note(echo));
+    assert!(whole.len() == MAX_ITEMS && whole.is_spent());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_stop_a_pool() {
+    let echoes = uneven(2);
+    let scene = Scene::new(&echoes[..1]);
+    let hour = 3_600_000;
+    assert_eq!(scene.draw(later(hour)).await, Ok(Some(echoes[0].echo_id)));
+    scene.memory.by_lot.lock().unwrap().clear();
+    scene.memory.put(&echoes[1]);
+    assert_eq!(scene.draw(now()).await, Ok(Some(echoes[1].echo_id)), "it is read again at once");
+    // A failure of an hour ahead does not keep it from the store either.
+    scene.fails.store(true, Ordering::SeqCst);
+    assert!(scene.draw(later(hour)).await.unwrap().is_some());
+    scene.fails.store(false, Ordering::SeqCst);
+    scene.memory.by_lot.lock().unwrap().clear();
+    scene.memory.put(&echoes[0]);
+    let back = now().minus_millis(120_000);
+    assert_eq!(scene.draw(back).await, Ok(Some(echoes[0].echo_id)));
 }

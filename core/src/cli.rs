@@ -39,11 +39,13 @@ enum Command {
     /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index, erase people.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
-    /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
+    /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_TABLE, ECHOES_OPS_TABLE,
+    /// ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
     Work(work::WorkArgs),
     /// Create, describe or check this region's tables, or grow the shards of a list.
     ///
-    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
+    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and the AWS SDK's own
+    /// variables.
     Table(table::TableArgs),
     /// Store echoes from JSON lines, one echo a line as the API shows it; what is stored already is left alone.
     ///
@@ -54,13 +56,15 @@ enum Command {
     /// How far a file has been taken is kept beside it in FILE.progress; an import that was stopped or killed goes on from there
     /// when it is started again. That file is removed when the end is reached.
     ///
-    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
+    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and the AWS SDK's own
+    /// variables.
     Import(import::ImportArgs),
     /// Write every living echo as JSON lines, one a line as the API shows it, in no order.
     ///
     /// Deleted and expired echoes are left out. Where a reader ends early, as `head` does, so does the export, with status 0.
     ///
-    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE and the AWS SDK's own variables.
+    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and the AWS SDK's own
+    /// variables.
     Export(export::ExportArgs),
 }
 

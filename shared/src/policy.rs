@@ -33,7 +33,7 @@ pub const MAX_TIMELINE_PEOPLE: usize = 50;
 pub const MAX_TARGET_BYTES: usize = 4 * 1024;
 /// The same of `GET /v1/timelines`: as many names as it may have, each as long as it may be, every character escaped.
 pub const MAX_TIMELINES_TARGET_BYTES: usize = MAX_TIMELINE_PEOPLE * (3 * MAX_USER_ID_CHARS + 3) + 256;
-/// Bytes of a core's answer at most: a hundred echoes, each as long as a create may be, are shorter.
+/// Bytes of a core's answer at most: a hundred echoes, each as long as a create and edits may make it, are shorter.
 pub const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
 /// Characters of a userId at most (contract, *Bodies*).
@@ -55,6 +55,19 @@ pub const MAX_METADATA_VALUE_CHARS: usize = 256;
 /// Bytes of an audio URL at most; S3's keys end at 1,024 bytes and bucket names at 63.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
 pub const MAX_S3_URL_BYTES: usize = 5 + 63 + 1 + 1_024;
+/// Bytes of an echo's JSON at most: each character may be escaped with six bytes, and the rest is names, numbers and fixed words.
+/// It is more than [`MAX_BODY_BYTES`], since edits may set one long field after another.
+const LONGEST_ECHO_BYTES: usize = 6
+    * (MAX_USER_ID_CHARS
+        + MAX_S3_URL_BYTES
+        + MAX_TAGS * MAX_TAG_CHARS
+        + MAX_TRANSCRIPT_CHARS
+        + MAX_MOOD_CHARS
+        + MAX_METADATA_PAIRS * (MAX_METADATA_KEY_CHARS + MAX_METADATA_VALUE_CHARS))
+    + 1_024;
+/// Bytes of a stored echo's line at most, such as an export's. Every echo that a create and edits can make is shorter, so that
+/// what was exported can be imported.
+pub const MAX_STORED_ECHO_BYTES: usize = 128 * 1024;
 /// Days an echo may ask to live at most (contract, `daysToLive`).
 pub const MAX_DAYS_TO_LIVE: u16 = 3_650;
 
@@ -98,5 +111,6 @@ const _: () = assert!(EDGE_STALE_WHILE_REVALIDATE_SECONDS < EDGE_STALE_IF_ERROR_
 const _: () = assert!(BATCH_DEADLINE_MILLIS < REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64);
 const _: () = assert!(TIMELINES_DEADLINE_MILLIS < ATTEMPT_MILLIS);
 const _: () = assert!(DEFAULT_LIMIT <= MAX_LIMIT);
-const _: () = assert!(MAX_BODY_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
-const _: () = assert!(MAX_BODY_BYTES * MAX_BATCH_OPERATIONS < MAX_ANSWER_BYTES);
+const _: () = assert!(LONGEST_ECHO_BYTES < MAX_STORED_ECHO_BYTES);
+const _: () = assert!(LONGEST_ECHO_BYTES * (MAX_LIMIT as usize) < MAX_ANSWER_BYTES);
+const _: () = assert!(LONGEST_ECHO_BYTES * MAX_BATCH_OPERATIONS < MAX_ANSWER_BYTES);

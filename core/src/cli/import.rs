@@ -21,6 +21,9 @@ use crate::{app, cli};
 /// Calls at a time before the table has shown what it grants.
 const FIRST_CALLS: u16 = 4;
 
+/// How long the counts of people are waited for in the end: each is a call or two.
+const COUNTS_WAIT: Duration = Duration::from_secs(5);
+
 /// `echoes import …`
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -95,10 +98,8 @@ impl ImportArgs {
         let resumable = checkpoint.is_some();
         let import = Import::new(store.clone(), pace, plan, reached, checkpoint, &mut tell);
         let report = import.run(lines, stopped()).await;
-        // Counts of people that still go on.
-        store.settled().await;
-        // People are counted off the way of the writes, and some may be on their way yet.
-        store.settled().await;
+        // People are counted off the way of the writes, and some may be on their way yet; a count that hangs is left out.
+        let _ = tokio::time::timeout(COUNTS_WAIT, store.settled()).await;
         progress.end();
         self.print(&report, &reached, started);
         verdict(&report, resumable)

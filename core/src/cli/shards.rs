@@ -15,10 +15,6 @@ use crate::store::{SETTLE_SECONDS, ShardSetting, ShardedList, Store, TICK};
 const POLL: Duration = Duration::from_secs(1);
 
 /// `echoes table shards LIST [SHARDS]`
-///
-/// Without a number: shows how many shards are read and written, and what each region says it reads. With one: has every
-/// region read so many, waits until each has said so, then has echoes go there. It can be run again at any time and goes on
-/// where it ended. A number never shrinks.
 #[derive(Debug, Args)]
 pub(super) struct ShardsArgs {
     /// An emotion, or `recent` for the list of all emotions.
@@ -27,8 +23,8 @@ pub(super) struct ShardsArgs {
     /// The new number, 1 to 64.
     #[arg(value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_SHARDS)))]
     shards: Option<u16>,
-    /// The regions that must confirm; all four unless fewer are in use.
-    #[arg(long, value_name = "REGION,…", value_delimiter = ',', default_values_t = Region::ALL)]
+    /// The regions that must confirm; those of ECHOES_REGIONS unless set.
+    #[arg(long, value_name = "REGION,…", value_delimiter = ',')]
     regions: Vec<Region>,
     /// How long to wait for their confirmations.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -81,9 +77,10 @@ impl ShardsArgs {
         let watch = Stopwatch::start();
         let mut poll = tokio::time::interval(POLL);
         let mut said = Vec::new();
+        let regions = if self.regions.is_empty() { store.regions() } else { &self.regions };
         loop {
             poll.tick().await;
-            let missing = self.setting(store).await?.unconfirmed(shards, &self.regions);
+            let missing = self.setting(store).await?.unconfirmed(shards, regions);
             if missing.is_empty() {
                 return Ok(());
             }

@@ -40,6 +40,10 @@ enum TableCommand {
         json: bool,
     },
     /// Show or raise the number of shards of an emotion's feed, or of the recent list.
+    ///
+    /// Without a number: shows how many shards are read and written, and what each region says it reads. With one, it takes
+    /// two steps: it has every region read so many and waits until each has said so; then it has echoes go there. It can be run
+    /// again at any time and goes on where it ended. A number never shrinks.
     Shards(ShardsArgs),
 }
 

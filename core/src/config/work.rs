@@ -2,7 +2,7 @@
 
 use super::{ConfigError, Environment, StoreConfig, read_log_filter};
 
-/// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: four echoes a second, or three times
+/// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: five echoes a second, or three times
 /// the region's share of the seed's 500,000 a day.
 const DEFAULT_SWEEP_UNITS_PER_SECOND: u32 = 25;
 /// As much as a new table takes (facts, *DynamoDB*: 4,000 WCU).

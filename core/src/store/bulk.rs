@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
-use echoes_shared::policy::MAX_BODY_BYTES;
+use echoes_shared::policy::MAX_STORED_ECHO_BYTES;
 use echoes_shared::{Echo, Timestamp};
 use futures_util::future::{join_all, try_join_all};
 
@@ -17,10 +17,8 @@ use super::{Store, StoreError};
 pub const CHUNK_ITEMS: usize = 25;
 /// Bytes of one BatchWriteItem at most (the same page).
 const MAX_CHUNK_BYTES: usize = 16 * 1024 * 1024;
-/// Bytes that one byte of an echo's line takes in a request at most: an escaped control character.
-const MAX_ESCAPED_BYTES: usize = 6;
-// So a chunk is never too large, and need not be measured.
-const _: () = assert!(CHUNK_ITEMS * MAX_BODY_BYTES * MAX_ESCAPED_BYTES < MAX_CHUNK_BYTES);
+// A line is escaped as a request is, so a chunk is never too large, and need not be measured.
+const _: () = assert!(CHUNK_ITEMS * MAX_STORED_ECHO_BYTES < MAX_CHUNK_BYTES);
 
 /// What an echo that was created before met in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -77,13 +77,24 @@ pub struct LateLook(Place);
 impl Store {
     /// Takes a request: every echo of `user` that there is now goes. Answers the time up to which.
     ///
-    /// To repeat it is to ask anew: what was created meanwhile goes too. A crash after the entry is repaired by the worker that
+    /// To repeat it is to ask anew where something was created meanwhile, which goes too, or where the erasure is done. Else the
+    /// one that runs is the answer, so that whoever asks again and again sees its end. What another region took and has not
+    /// come here counts as created later. A crash after the entry is repaired by the worker that
     /// finds it; the caller was not told.
     ///
     /// # Errors
     /// Where the store fails; the request may then have been taken.
     pub async fn erase(&self, user: &UserId, now: Timestamp) -> Result<Timestamp, StoreError> {
-        let up_to = self.newest_after(user, now).await?.unwrap_or(now);
+        let items = self.person_items(user).await?;
+        let records = records::of_items(&items, now);
+        let erasure = Erasure { own: self.config.region, regions: &self.config.regions, records: &records };
+        let running = erasure.request().map(|(up_to, _)| up_to).filter(|up_to| !erasure.is_done(*up_to));
+        let since = running.map_or(now, |running| running.min(now));
+        let newest = self.newest_since(user, &items, since, now).await?;
+        if let Some(running) = running.filter(|running| newest <= Some(*running)) {
+            return Ok(running);
+        }
+        let up_to = newest.unwrap_or(now).max(now);
         self.open_erasure(user, up_to).await?;
         self.note_erasure(user, up_to).await?;
         Ok(up_to)
@@ -183,15 +194,21 @@ impl Store {
         Ok(turn.over)
     }
 
-    /// The time of the newest thing that `user` has here, where that is after `at`: keys may be ahead of the edge's clock, and
-    /// that of this one.
-    async fn newest_after(&self, user: &UserId, at: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        // What is newer lies under the person's own key, or in the bucket of this month or the next.
-        let oldest_bucket = keys::bucket_key(user, at.month());
+    /// The time of the newest thing that `user` has here, where that is after `since`: keys may be ahead of the edge's clock,
+    /// and that of this one.
+    async fn newest_since(
+        &self,
+        user: &UserId,
+        person: &[Item],
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        // What is newer lies under the person's own key, or in the bucket of that month or a later one.
+        let oldest_bucket = keys::bucket_key(user, since.month());
         let mut newest = None;
-        for hash in hash_keys(&self.person_items(user).await?, user, at) {
+        for hash in hash_keys(person, user, now) {
             if hash == user.as_str() || hash >= oldest_bucket {
-                newest = newest.max(self.newest_between(&hash, at, at.plus_millis(MOST_AHEAD_MILLIS)).await?);
+                newest = newest.max(self.newest_between(&hash, since, now.plus_millis(MOST_AHEAD_MILLIS)).await?);
             }
         }
         Ok(newest)

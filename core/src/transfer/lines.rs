@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::thread;
 
-use echoes_shared::policy::MAX_BODY_BYTES;
+use echoes_shared::policy::MAX_STORED_ECHO_BYTES;
 use echoes_shared::problem::FieldError;
 use echoes_shared::{EchoId, Timestamp, validate};
 use serde::{Deserialize, Serialize};
@@ -211,7 +211,7 @@ fn read_line(reader: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<u64> {
         };
         let end = buffer.iter().position(|&byte| byte == b'\n');
         let part = end.and_then(|end| buffer.get(..end)).unwrap_or(buffer);
-        let room = (MAX_BODY_BYTES + 1).saturating_sub(text.len());
+        let room = (MAX_STORED_ECHO_BYTES + 1).saturating_sub(text.len());
         text.extend_from_slice(part.get(..room).unwrap_or(part));
         let consumed = end.map_or(buffer.len(), |end| end + 1);
         reader.consume(consumed);
@@ -274,12 +274,12 @@ mod tests {
 
     #[test]
     fn a_line_without_end_takes_no_memory() {
-        let text = format!("{}\n{{}}\n", "x".repeat(10 * MAX_BODY_BYTES));
+        let text = format!("{}\n{{}}\n", "x".repeat(10 * MAX_STORED_ECHO_BYTES));
         let lines = all(&text, Start::default());
-        assert_eq!(fault(&lines[0]), "must be at most 65536 bytes");
+        assert_eq!(fault(&lines[0]), "must be at most 131072 bytes");
         assert_eq!(lines[1].end_bytes, text.len() as u64);
         let mut kept = Vec::new();
         read_line(&mut text.as_bytes(), &mut kept).unwrap();
-        assert_eq!(kept.len(), MAX_BODY_BYTES + 1);
+        assert_eq!(kept.len(), MAX_STORED_ECHO_BYTES + 1);
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Erasures {
 struct State {
     /// Behind whom the list of those that run goes on: everybody has a turn before anybody has two.
     running: Option<ErasurePosition>,
+    /// Whether anybody's turn since that list began walked, so that there may be more to do at once.
+    walked: bool,
     /// When the last round of looks began.
     looked_at: Option<Timestamp>,
     /// Such a round, where one is under way. A crash begins the next at once.
@@ -55,12 +57,20 @@ impl Erasures {
             state.turns += 1;
             state.buried += u64::try_from(progress.buried).unwrap_or(u64::MAX);
             if progress.walked {
+                state.walked = true;
                 return Ok(Again::After(Duration::ZERO));
             }
         }
         let more = next.is_some();
         self.state().running = next;
-        if more { Ok(Again::After(Duration::ZERO)) } else { self.look(now).await }
+        if more {
+            return Ok(Again::After(Duration::ZERO));
+        }
+        let walked = std::mem::take(&mut self.state().walked);
+        // However long a walk takes, the looks have their step at the end of each list.
+        let again = self.look(now).await?;
+        // Who rests does not walk, so the list begins anew at once only while somebody goes on.
+        Ok(if walked { Again::After(Duration::ZERO) } else { again })
     }
 
     /// A step of a round of looks, when one is due.

@@ -24,7 +24,7 @@ pub(super) struct Sweep {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     at: At,
     /// Whether a position is saved, which the end of the round must take away.
@@ -45,7 +45,8 @@ enum At {
 
 impl Sweep {
     pub(super) fn new(store: Store, config: &WorkConfig) -> Self {
-        Self { store, units_per_second: config.sweep_units_per_second, state: Mutex::default() }
+        let state = State { at: At::default(), saved: false, bill: Bill::new(store.regions().len()) };
+        Self { store, units_per_second: config.sweep_units_per_second, state: Mutex::new(state) }
     }
 
     /// One page of entries; the pause that it asks for keeps the rate.
@@ -94,7 +95,7 @@ impl Sweep {
                 saved
             }
             At::Rest => {
-                self.state().bill = Bill::default();
+                self.state().bill = Bill::new(self.store.regions().len());
                 None
             }
             At::Within(position) => Some(position),

@@ -18,6 +18,8 @@ pub async fn all(engine: &Engine) {
         a_request_that_was_cut_off_is_taken_up
         an_echo_that_comes_after_the_end_is_buried
         an_erasure_can_be_asked_for_again
+        a_request_that_runs_answers_the_next_ones
+        keys_that_name_no_echo_end_no_walk
     }
 }
 
@@ -329,4 +331,48 @@ async fn an_erasure_can_be_asked_for_again(engine: &Engine) {
     assert_eq!(world.statuses().await, ALL_DONE);
     world.tombstones_are(2).await;
     assert_eq!(world.lists().await, [[0, 2]; 4]);
+}
+
+async fn a_request_that_runs_answers_the_next_ones(engine: &Engine) {
+    let mut world = World::new(engine, "loop").await;
+    world.create(Region::UsEast1, "ana", 1, 1).await;
+    let requested = world.now;
+    world.stores[&Region::UsEast1].erase(&user("ana"), requested).await.unwrap();
+    let mut rounds = 0;
+    while world.statuses().await != ALL_DONE {
+        world.work(10).await;
+        rounds += 1;
+        assert!(rounds < 20, "it never ends");
+        for region in [Region::UsEast1, Region::EuWest1] {
+            let store = &world.stores[&region];
+            if store.erasure(&user("ana"), world.now).await.unwrap() == Some(ErasureStatus::Running) {
+                assert_eq!(store.erase(&user("ana"), world.now).await.unwrap(), requested);
+            }
+        }
+    }
+    assert_eq!(world.lists().await.concat().iter().sum::<usize>(), 4, "one entry in each region");
+    // What came after a request that runs is a reason for another.
+    let second = world.now;
+    world.stores[&Region::UsEast1].erase(&user("ana"), second).await.unwrap();
+    world.now = world.now.plus_millis(20 * 60_000);
+    world.create(Region::UsEast1, "ana", 0, 2).await;
+    world.now = world.now.plus_millis(1);
+    assert_eq!(world.stores[&Region::UsEast1].erase(&user("ana"), world.now).await.unwrap(), world.now);
+}
+
+async fn keys_that_name_no_echo_end_no_walk(engine: &Engine) {
+    let mut world = World::new(engine, "odd").await;
+    world.create(Region::UsEast1, "ana", 3, 1).await;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    // More than a page of them, newer than the echo.
+    let day = world.now.minus_days(2).to_string();
+    for number in 0..120 {
+        let key = format!("{day} {number:03}");
+        let put = world.client.put_item().table_name(world.table(Region::UsEast1, "echoes"));
+        put.item("userId", text("ana")).item("timestamp", text(&key)).send().await.unwrap();
+    }
+    world.stores[&Region::UsEast1].erase(&user("ana"), world.now).await.unwrap();
+    world.work(10).await;
+    let graves = world.items(Region::UsEast1, "echoes").await;
+    assert_eq!(graves.values().filter(|item| item.contains_key("deletedAt")).count(), 1);
 }

@@ -5,18 +5,18 @@ use serde_json::Value;
 use super::{Fault, Reader, fault, location, metadata, s3_url, string, tags, text, word};
 use crate::echo::Echo;
 use crate::id::UserId;
-use crate::policy::{KEY_MAX_AHEAD_MILLIS, MAX_BODY_BYTES, MAX_MOOD_CHARS, MAX_TRANSCRIPT_CHARS};
+use crate::policy::{KEY_MAX_AHEAD_MILLIS, MAX_MOOD_CHARS, MAX_STORED_ECHO_BYTES, MAX_TRANSCRIPT_CHARS};
 use crate::problem::FieldError;
 use crate::timestamp::Timestamp;
 
 /// The field that faults of the whole line name.
 const LINE: &str = "line";
 
-/// Reads one echo from its JSON, at most [`MAX_BODY_BYTES`]; otherwise everything that is wrong with it, field by field.
+/// Reads one echo from its JSON, at most [`MAX_STORED_ECHO_BYTES`]; otherwise everything that is wrong with it, field by field.
 ///
 /// `now` bounds its time as it bounds an `Idempotency-Key`'s: an echo of tomorrow would stand above all others.
 pub fn stored_echo(json: &[u8], now: Timestamp) -> Result<Echo, Vec<FieldError>> {
-    if json.len() > MAX_BODY_BYTES {
+    if json.len() > MAX_STORED_ECHO_BYTES {
         return Err(vec![line_too_long()]);
     }
     let not_json = |error| vec![FieldError::new(LINE, format!("is not JSON: {error}"))];
@@ -74,9 +74,9 @@ pub fn stored_echo(json: &[u8], now: Timestamp) -> Result<Echo, Vec<FieldError>>
     if errors.is_empty() { Ok(echo) } else { Err(errors) }
 }
 
-/// The fault of a line above [`MAX_BODY_BYTES`].
+/// The fault of a line above [`MAX_STORED_ECHO_BYTES`].
 pub fn line_too_long() -> FieldError {
-    FieldError::new(LINE, format!("must be at most {MAX_BODY_BYTES} bytes"))
+    FieldError::new(LINE, format!("must be at most {MAX_STORED_ECHO_BYTES} bytes"))
 }
 
 fn version(value: Value) -> Result<u64, Fault> {
@@ -97,6 +97,9 @@ fn epoch_second(value: Value) -> Result<u64, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::{
+        MAX_BODY_BYTES, MAX_METADATA_KEY_CHARS, MAX_METADATA_PAIRS, MAX_METADATA_VALUE_CHARS, MAX_TAG_CHARS, MAX_TAGS,
+    };
     #[cfg(target_arch = "wasm32")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -122,6 +125,23 @@ mod tests {
         let echo = stored_echo(GOOD.as_bytes(), now()).unwrap();
         assert_eq!(serde_json::to_string(&echo).unwrap(), GOOD);
         assert_eq!(serde_json::from_str::<Echo>(GOOD).unwrap(), echo);
+    }
+
+    #[test]
+    fn the_longest_echo_that_edits_leave_reads_back() {
+        let escaped = |count: usize| "\u{1}".repeat(count);
+        let mut echo = stored_echo(GOOD.as_bytes(), now()).unwrap();
+        echo.transcript = Some(escaped(MAX_TRANSCRIPT_CHARS));
+        echo.detected_mood = Some(escaped(MAX_MOOD_CHARS));
+        let tag = |number: usize| format!("{number}{}", escaped(MAX_TAG_CHARS - 1));
+        echo.tags = Some((0..MAX_TAGS).map(tag).collect());
+        let pair = |number: usize| {
+            (format!("{number:02}{}", escaped(MAX_METADATA_KEY_CHARS - 2)), escaped(MAX_METADATA_VALUE_CHARS))
+        };
+        echo.metadata = Some((0..MAX_METADATA_PAIRS).map(pair).collect());
+        let line = serde_json::to_vec(&echo).unwrap();
+        assert!(line.len() > MAX_BODY_BYTES, "{}", line.len());
+        assert_eq!(stored_echo(&line, now()).unwrap(), echo);
     }
 
     #[test]
@@ -151,7 +171,7 @@ mod tests {
             assert_eq!(fields(&GOOD.replacen(from, to, 1), now()), [field], "{from} → {to}");
         }
         assert_eq!(fields("[]", now()), ["line"]);
-        assert_eq!(fields(&" ".repeat(MAX_BODY_BYTES + 1), now()), ["line"]);
+        assert_eq!(fields(&" ".repeat(MAX_STORED_ECHO_BYTES + 1), now()), ["line"]);
         assert_eq!(fields("{}", now()).len(), 7);
     }
 

@@ -60,8 +60,7 @@ impl Store {
                 return Ok(turn);
             };
             let after = walk.place.after.filter(|_| from == Some(hash));
-            let (items, more) = self.erasable(hash, walk.up_to, after).await?;
-            let last = items.last().and_then(|item| item::id(item).ok());
+            let (items, next) = self.erasable(hash, walk.up_to, after).await?;
             let met: Vec<Option<Met>> = futures_util::stream::iter(items)
                 .map(|item| self.meet(hash, item, duty, now))
                 .buffer_unordered(BURIALS_AT_A_TIME)
@@ -78,7 +77,7 @@ impl Store {
                     }
                 }
             }
-            walk.place = match last.filter(|_| more) {
+            walk.place = match next {
                 Some(last) => Place { hash: Some(hash.clone()), after: Some(last) },
                 // `!` follows nothing that a hash key may contain, and stands below all of it.
                 None => Place { hash: Some(format!("{hash}!")), after: None },
@@ -128,13 +127,16 @@ impl Store {
         Ok(output.items.unwrap_or_default().first().and_then(|item| item::id(item).ok()).map(EchoId::timestamp))
     }
 
-    /// What lies under a hash key up to a time, the newest first, and whether there is more; strongly consistent.
+    /// What lies under a hash key up to a time, the newest first, and the echo behind which there is more; strongly consistent.
+    ///
+    /// A range key that names no echo ends nothing: the page goes on behind the last one that does, and a page without any is
+    /// followed by the next.
     async fn erasable(
         &self,
         hash: &str,
         up_to: Timestamp,
         after: Option<EchoId>,
-    ) -> Result<(Vec<Item>, bool), StoreError> {
+    ) -> Result<(Vec<Item>, Option<EchoId>), StoreError> {
         let high = after.map_or_else(|| keys::above_sort_keys(up_to), keys::below_sort_key);
         let request = self
             .client
@@ -149,8 +151,17 @@ impl Store {
             .consistent_read(true)
             .limit(PAGE_ITEMS)
             .return_consumed_capacity(INDEXES);
-        let output = self.call("Query", request.send()).await?;
-        Ok((output.items.unwrap_or_default(), output.last_evaluated_key.is_some()))
+        let mut start = None;
+        loop {
+            let page = request.clone().set_exclusive_start_key(start);
+            let output = self.call("Query", page.send()).await?;
+            let items = output.items.unwrap_or_default();
+            start = output.last_evaluated_key;
+            let last = items.iter().rev().find_map(|item| item::id(item).ok());
+            if last.is_some() || start.is_none() {
+                return Ok((items, last.filter(|_| start.is_some())));
+            }
+        }
     }
 }
 

@@ -53,6 +53,32 @@ impl Shards {
     }
 }
 
+/// What a request does about the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Course {
+    /// Takes what is known.
+    Serve(Arc<Settings>),
+    /// The same, and has them read again beside.
+    ServeAndRead(Arc<Settings>),
+    /// Waits until they were read.
+    Read,
+}
+
+impl State {
+    fn course(&self, now: Timestamp) -> Course {
+        let Some(settings) = self.settings.clone() else { return Course::Read };
+        let retry_at = self.failure.as_ref().map(|(_, until)| *until);
+        let age_millis = settings.age_millis(now);
+        if age_millis < REFRESH_AFTER_MILLIS || retry_at.is_some_and(|at| now.millis() < at) {
+            return Course::Serve(settings);
+        }
+        // While the table hangs, somebody is nearly always reading: whoever waited for that would wait for nothing. A failure of
+        // long ago, in a process that does not read by itself, says nothing of now.
+        let failed_lately = retry_at.is_some_and(|at| now.millis() < at.saturating_add(RETRY_AFTER_MILLIS));
+        if age_millis < MAX_AGE_MILLIS || failed_lately { Course::ServeAndRead(settings) } else { Course::Read }
+    }
+}
+
 impl Settings {
     fn age_millis(&self, now: Timestamp) -> u64 {
         now.millis().abs_diff(self.read_at.millis())
@@ -89,16 +115,16 @@ impl Store {
     }
 
     /// The settings: from memory while they are fresh; while they age, from memory too and read again beside; once they are
-    /// old, after they were read again.
+    /// old, after they were read again, unless that has just failed.
     ///
-    /// Where that fails, what is known serves on. To writes this does no harm: fewer shards are some of those that all
+    /// Where it fails, what is known serves on. To writes this does no harm: fewer shards are some of those that all
     /// read. A reader may miss what was written to shards that it has not heard of; that takes a growth within the time in
     /// which its `EchoesOps` is away and its `EchoesTable` is not, after it, or a neighbour, confirmed.
     async fn shard_settings(&self, now: Timestamp) -> Result<Arc<Settings>, StoreError> {
-        let known = self.shards.settings();
-        match known.as_ref().map(|settings| settings.age_millis(now)) {
-            Some(age) if age < REFRESH_AFTER_MILLIS => {}
-            Some(age) if age < MAX_AGE_MILLIS => {
+        let course = self.shards.state().course(now);
+        match course {
+            Course::Serve(settings) => Ok(settings),
+            Course::ServeAndRead(settings) => {
                 if let Ok(turn) = Arc::clone(&self.shards.reading).try_lock_owned() {
                     // A task of its own, so that a caller who goes away does not end it.
                     let store = self.clone();
@@ -108,15 +134,12 @@ impl Store {
                         drop(turn);
                     });
                 }
+                Ok(settings)
             }
-            _ => {
+            Course::Read => {
                 let _turn = self.shards.reading.lock().await;
-                return self.reread_shards(now).await;
+                self.reread_shards(now).await
             }
-        }
-        match known {
-            Some(settings) => Ok(settings),
-            None => self.reread_shards(now).await,
         }
     }
 
@@ -203,5 +226,31 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_a_table_that_hangs() {
+        let now = Timestamp::from_millis(1_795_388_393_372);
+        let mut state = State::default();
+        assert_eq!(state.course(now), Course::Read);
+        let known = Arc::new(Settings::of_items(&[], now));
+        state.settings = Some(Arc::clone(&known));
+        let course = |state: &State, millis| state.course(now.plus_millis(millis));
+        assert_eq!(course(&state, REFRESH_AFTER_MILLIS - 1), Course::Serve(Arc::clone(&known)));
+        assert_eq!(course(&state, MAX_AGE_MILLIS - 1), Course::ServeAndRead(Arc::clone(&known)));
+        assert_eq!(course(&state, MAX_AGE_MILLIS), Course::Read);
+        let retry_at = now.plus_millis(60_000);
+        let error = StoreError::Refused { operation: "Query", cause: "hangs".to_owned() };
+        state.failure = Some((error, retry_at.millis()));
+        assert_eq!(course(&state, 59_999), Course::Serve(Arc::clone(&known)));
+        assert_eq!(course(&state, 60_000), Course::ServeAndRead(Arc::clone(&known)));
+        assert_eq!(course(&state, 60_000 + RETRY_AFTER_MILLIS), Course::Read, "it may be back for long");
+        state.settings = None;
+        assert_eq!(course(&state, 0), Course::Read);
     }
 }

@@ -3,9 +3,14 @@
 use super::super::meter::INDEXES;
 use super::super::{Store, StoreError, item};
 use super::{PARTITION, READ, Settings, ShardSetting, ShardedList, WRITE, setting_key};
-use echoes_shared::Timestamp;
+use echoes_shared::{Region, Timestamp};
 
 impl Store {
+    /// The regions that hold the global tables.
+    pub fn regions(&self) -> &[Region] {
+        &self.config.regions
+    }
+
     /// A list's setting and the regions' confirmations as this region has them; strongly consistent.
     pub async fn shard_setting(&self, list: ShardedList, now: Timestamp) -> Result<ShardSetting, StoreError> {
         let items = self.ops_partition(PARTITION, true).await?;

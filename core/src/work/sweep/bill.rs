@@ -2,19 +2,17 @@
 
 use std::fmt;
 
-use echoes_shared::Region;
 use serde_json::{Value, json};
 
 use crate::prices::{BYTE_MONTH_DOLLARS, READ_UNIT_DOLLARS, WRITE_UNIT_DOLLARS};
 use crate::store::SweepStep;
 use crate::units::Units;
 
-/// All regions but this one: each is charged as much for a replicated write as this one for the write.
-const OTHER_REGIONS: f64 = (Region::ALL.len() - 1) as f64;
-
 /// The sums of one round.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bill {
+    /// All regions that hold the table, but this one: each is charged as much for a replicated write as this one for the write.
+    other_regions: f64,
     /// Entries past 90 days that were looked at, those of other regions included.
     pub looked_at: usize,
     /// Echoes that left the index.
@@ -30,6 +28,19 @@ pub(super) struct Bill {
 }
 
 impl Bill {
+    /// A round's in one of so many regions, before it has done anything.
+    pub(super) fn new(regions: usize) -> Self {
+        Self {
+            other_regions: regions.saturating_sub(1) as f64,
+            looked_at: 0,
+            swept: 0,
+            changed: 0,
+            units: Units::default(),
+            replicated_units: 0.0,
+            freed_bytes: 0,
+        }
+    }
+
     pub(super) fn add(&mut self, step: &SweepStep) {
         self.looked_at += step.looked_at;
         self.swept += step.swept;
@@ -40,7 +51,7 @@ impl Bill {
 
     /// Write units of all other regions together.
     fn units_elsewhere(&self) -> f64 {
-        self.replicated_units * OTHER_REGIONS
+        self.replicated_units * self.other_regions
     }
 
     /// What the round cost, in all regions.
@@ -50,7 +61,7 @@ impl Bill {
 
     /// What the freed storage would have cost in a month, in all regions.
     fn dollars_saved_monthly(&self) -> f64 {
-        self.freed_bytes as f64 * (OTHER_REGIONS + 1.0) * BYTE_MONTH_DOLLARS
+        self.freed_bytes as f64 * (self.other_regions + 1.0) * BYTE_MONTH_DOLLARS
     }
 
     /// Months until the round has paid for itself; `None` where it saves nothing.
@@ -94,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_bill_counts_every_region() {
-        let mut bill = Bill::default();
+        let mut bill = Bill::new(4);
         assert_eq!(bill.months_to_pay(), None);
         // Two echoes of less than a KiB: five write units each in each of four regions.
         bill.add(&SweepStep {

@@ -30,7 +30,7 @@ impl Store {
     ///
     /// Only an echo's home region deletes it, unless `fallback` says that the home is down: so two writers of one echo meet
     /// in one place while they can. Every living copy goes. It is done when each tombstone stands and this region remembers
-    /// to guard it: see [`Store::bury_and_guard`] for what a crash leaves.
+    /// to guard it: see `bury_and_guard` for what a crash leaves.
     pub async fn delete(
         &self,
         user: &UserId,

@@ -23,7 +23,7 @@ const RETRY_AFTER_MILLIS: u64 = 3_000;
 /// How often an idle core reads the settings, so that a growth never waits for its next request.
 pub const TICK: Duration = Duration::from_millis(REFRESH_AFTER_MILLIS);
 /// Seconds from a region's confirmation until every process of the region reads as many shards: one that knows less is no
-/// older than [`MAX_AGE_MILLIS`], and a request that began with less has ended.
+/// older than `MAX_AGE_MILLIS`, and a request that began with less has ended.
 pub const SETTLE_SECONDS: u64 = 15;
 const _: () = assert!(SETTLE_SECONDS * 1_000 > MAX_AGE_MILLIS + REQUEST_DEADLINE_MILLIS);
 

@@ -4,6 +4,7 @@
 //! only `config` reads the environment and only `clock` the time.
 
 pub mod app;
+pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -45,6 +45,10 @@ soak: setup-test ## The tests that kill, fifty times each (ROUNDS=50): imports, 
 bench-store: setup-test ## What the store costs, beside the same work without it (ARGS=--large: with a million echoes)
 	@infra/setup/bench-store.sh $(ARGS)
 
+.PHONY: bench-cache
+bench-cache: setup-bench ## What the caches give, beside nginx, FastAPI and a bare Redis (ARGS: served shared stampede)
+	@infra/setup/bench-cache.sh $(ARGS)
+
 .PHONY: lint
 lint: setup-ci ## Formatting, clippy, docs, licences, boundaries; warnings are errors
 	cargo fmt --all --check
@@ -69,8 +73,8 @@ setup: setup-ci ## Install everything that any target needs, and nothing twice
 clean: ## Remove what was built and the local data; tools stay (.cache and node_modules hold them)
 	rm -rf target edge/build .echoes .wrangler edge/.wrangler
 
-.PHONY: setup-dev setup-test setup-ci
-setup-dev setup-test setup-ci: setup-%:
+.PHONY: setup-dev setup-test setup-bench setup-ci
+setup-dev setup-test setup-bench setup-ci: setup-%:
 	@infra/setup/setup.sh $*
 
 .PHONY: binaries

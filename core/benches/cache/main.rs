@@ -1,0 +1,54 @@
+//! What the caches give, beside well-known peers in the same run: `make bench-cache` (or sections of it: served shared stampede).
+//!
+//! One processor is the server's, another the load's. Peers answer the very same bytes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark may panic: that is how it fails"
+)]
+
+#[path = "../store/engine.rs"]
+mod engine;
+#[path = "../store/load.rs"]
+mod load;
+mod peers;
+mod programs;
+#[path = "../store/report.rs"]
+mod report;
+mod served;
+mod shared;
+mod stampede;
+mod wrk;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+fn main() {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    match words.as_slice() {
+        [engine::ROLE, folder] => runtime.block_on(engine::serve(folder.as_ref())),
+        [stampede::ROLE, redis, callers] => runtime.block_on(stampede::one_of_several(redis, callers.parse().unwrap())),
+        sections => {
+            let wants = |section: &str| sections.is_empty() || sections.contains(&section);
+            runtime.block_on(async {
+                if wants("served") {
+                    served::compare().await;
+                }
+                if wants("shared") {
+                    shared::compare().await;
+                }
+                if wants("stampede") {
+                    stampede::compare().await;
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A cached feed of twenty, signed and verified, beside nginx and FastAPI with the same bytes; and what a hit allocates.
+
+use axum::body::Body;
+use axum::http::Request;
+use echoes_shared::Region;
+use echoes_shared::sigv4::keys::EdgeKeys;
+use echoes_shared::sigv4::sign::{Call, signature_headers};
+use http_body_util::BodyExt as _;
+use stats_alloc::Region as Allocations;
+
+use crate::engine::Engine;
+use crate::programs::{Program, SERVERS, free_port, pinned};
+use crate::{ALLOCATOR, load, peers, report, wrk};
+
+const EDGE_KEY: &str = "EDGE1:a-secret-of-the-benchmark";
+const PATH: &str = "/v1/emotions/happy/echoes?limit=20";
+/// Repetitions that allocations are averaged over.
+const HITS: usize = 2_000;
+
+pub async fn compare() {
+    report::title("a cached feed of 20: requests a second of one processor, keep-alive");
+    let engine = Engine::start();
+    engine.store().await;
+    load::bare_batches(&engine.client(), "EchoesTable", &load::samples("feed", 600)).await;
+
+    let port = free_port();
+    let core = format!("http://127.0.0.1:{port}");
+    let _core = Program::start(core_command(&engine.endpoint, port), port);
+    let (headers, body) = feed(&core).await;
+    println!("{} bytes an answer", body.len());
+    let ours = wrk::rate(&format!("{core}{PATH}"), &headers);
+
+    let (_nginx, nginx, _files) = peers::nginx(&core);
+    // nginx passes the caller's headers on, so the core sees its own name.
+    let headers_of_core = with_host(&headers, &core);
+    assert_eq!(peers::fetch(&format!("{nginx}{PATH}"), &headers_of_core).await, body, "nginx answers other bytes");
+    let theirs = wrk::rate(&format!("{nginx}{PATH}"), &headers_of_core);
+    report::ratio("the core, beside nginx proxy_cache", ours, theirs, "a second", ">= 1.0, then 1.3");
+
+    if let Some((_fastapi, fastapi)) = peers::fastapi(&body) {
+        assert_eq!(peers::fetch(&fastapi, &[]).await, body, "FastAPI answers other bytes");
+        let theirs = wrk::rate(&fastapi, &[]);
+        report::ratio("the core, beside FastAPI with L1 and Redis", ours, theirs, "a second", ">= 10");
+    }
+    allocations(&engine, body.len()).await;
+}
+
+fn core_command(dynamodb: &str, port: u16) -> std::process::Command {
+    let mut command = pinned(SERVERS, env!("CARGO_BIN_EXE_echoes"));
+    command.arg("serve").envs(environment(dynamodb, port));
+    command
+}
+
+fn environment(dynamodb: &str, port: u16) -> Vec<(&'static str, String)> {
+    vec![
+        ("ECHOES_REGION", "eu-west-1".into()),
+        ("ECHOES_LISTEN", format!("127.0.0.1:{port}")),
+        ("ECHOES_EDGE_KEYS", EDGE_KEY.into()),
+        ("ECHOES_CURSOR_KEYS", "k1:a-secret-of-sixteen-or-more".into()),
+        ("ECHOES_AUDIO_BUCKET", "echoes-audio".into()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.into()),
+        ("AWS_ACCESS_KEY_ID", "test".into()),
+        ("AWS_SECRET_ACCESS_KEY", "test".into()),
+        ("AWS_EC2_METADATA_DISABLED", "true".into()),
+    ]
+}
+
+/// The signed headers of a read, and the body that they get once it is cached.
+async fn feed(core: &str) -> (Vec<(String, String)>, Vec<u8>) {
+    let url = format!("{core}{PATH}");
+    let headers = signed(&url);
+    let mut body = peers::fetch(&url, &headers).await;
+    for _ in 0..3 {
+        body = peers::fetch(&url, &headers).await;
+    }
+    (headers, body)
+}
+
+fn signed(url: &str) -> Vec<(String, String)> {
+    let keys = EdgeKeys::parse(EDGE_KEY).unwrap();
+    let request_id = ("x-echoes-request-id", "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20");
+    let call = Call { method: "GET", url, headers: &[request_id], body: b"" };
+    let signature =
+        signature_headers(call, keys.find("EDGE1").unwrap(), Region::EuWest1, echoes_core::clock::now()).unwrap();
+    let own = [(request_id.0.to_owned(), request_id.1.to_owned())];
+    signature.into_iter().chain(own).collect()
+}
+
+fn with_host(headers: &[(String, String)], core: &str) -> Vec<(String, String)> {
+    let host = ("host".to_owned(), core.trim_start_matches("http://").to_owned());
+    headers.iter().cloned().chain([host]).collect()
+}
+
+/// What one hit allocates, with everything that our code does for it: identify, admit, verify, answer.
+async fn allocations(engine: &Engine, body_bytes: usize) {
+    let host = "http://core.test";
+    let router = peers::router(engine, EDGE_KEY).await;
+    let headers = signed(&format!("{host}{PATH}"));
+    let hit = async || {
+        let mut request = Request::get(PATH).header("host", "core.test");
+        for (name, value) in &headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let region = Allocations::new(ALLOCATOR);
+        let answer = tower::ServiceExt::oneshot(router.clone(), request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let mut frames = answer.into_body();
+        let mut bytes = 0;
+        while let Some(frame) = frames.frame().await {
+            bytes += frame.unwrap().into_data().unwrap().len();
+        }
+        assert_eq!(bytes, body_bytes);
+        region.change()
+    };
+    hit().await;
+    let (mut blocks, mut bytes) = (0, 0);
+    for _ in 0..HITS {
+        let change = hit().await;
+        blocks += change.allocations;
+        bytes += change.bytes_allocated;
+    }
+    println!(
+        "one hit allocates {:.1} blocks, {:.0} bytes in all, beside a body of {body_bytes}; goal: nothing of the body",
+        blocks as f64 / HITS as f64,
+        bytes as f64 / HITS as f64
+    );
+}

@@ -1,0 +1,71 @@
+//! A hit in Redis, beside a bare GET of the same bytes through the same client.
+
+use std::time::{Duration, Instant};
+
+use echoes_core::cache::{Cache, CacheConfig, Key, Lifetimes, Loaded};
+use echoes_core::metrics::Metrics;
+use echoes_shared::{Echo, Emotion, Region};
+use futures_util::{StreamExt as _, stream};
+
+use crate::programs::{Program, SERVERS};
+use crate::{load, report};
+
+/// Reads in flight.
+const CONCURRENCY: usize = 16;
+const READS: usize = 40_000;
+
+/// The caches that `config` names.
+pub fn cache(config: &CacheConfig, metrics: Metrics) -> Cache {
+    Cache::new(config, Region::EuWest1, Lifetimes::default(), metrics)
+}
+
+/// A hundred echoes as a store answers them.
+pub fn echoes() -> Vec<Echo> {
+    load::samples("shared", 100).iter().map(load::Sample::echo).collect()
+}
+
+/// Caches over the Redis on `port`, and no memory of their own unless `memory_bytes` says so.
+pub fn over_redis(port: u16, memory_bytes: u64) -> Cache {
+    let url = format!("redis://127.0.0.1:{port}").parse().unwrap();
+    let config = CacheConfig { memory_bytes, redis: Some(url), memcached: None };
+    cache(&config, Metrics::new().unwrap())
+}
+
+pub async fn compare() {
+    report::title("a hit in Redis, beside a bare GET of as many bytes through the same client");
+    let (_redis, port) = Program::redis(SERVERS);
+    let cache = over_redis(port, 0);
+    cache.connected(Duration::from_secs(5)).await;
+    let now = echoes_core::clock::now();
+    let key = Key::Feed(Emotion::Happy);
+    let found = echoes();
+    let fill = || {
+        let echoes = found.clone();
+        async move { Ok(Loaded::Head { echoes, next: None }) }
+    };
+    // Past the time in which a new generation's fills are kept briefly.
+    cache.read(&key, now, fill()).await.unwrap();
+    tokio::time::sleep(Lifetimes::default().settle).await;
+    cache.read(&key, now, fill()).await.unwrap();
+    let never = || async { panic!("a hit asks no store") };
+    let ours = a_second(async || drop(cache.read(&key, now, never).await.unwrap())).await;
+
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    let connection = client.get_multiplexed_async_connection().await.unwrap();
+    let bytes = serde_json::to_vec(&found).unwrap();
+    let mut setting = connection.clone();
+    let () = redis::cmd("SET").arg("bare").arg(&bytes).query_async(&mut setting).await.unwrap();
+    let theirs = a_second(async || {
+        let mut connection = connection.clone();
+        let value: Vec<u8> = redis::cmd("GET").arg("bare").query_async(&mut connection).await.unwrap();
+        assert_eq!(value.len(), bytes.len());
+    })
+    .await;
+    report::ratio("an L2 hit of 100 echoes", ours, theirs, "a second", ">= 0.8");
+}
+
+async fn a_second(work: impl AsyncFn()) -> f64 {
+    let began = Instant::now();
+    stream::iter(0..READS).for_each_concurrent(CONCURRENCY, async |_| work().await).await;
+    READS as f64 / began.elapsed().as_secs_f64()
+}

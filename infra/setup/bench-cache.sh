@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Builds and runs the benchmark of the caches; arguments are the names of sections (served shared stampede).
+set -euo pipefail
+# shellcheck source=lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+cd "$ROOT"
+
+export ECHOES_PYTHON=$CACHE/bench-venv/bin/python
+# Debian keeps nginx where only root looks.
+export PATH=$PATH:/usr/sbin
+exec cargo bench -p echoes-core --bench cache -- "$@"

@@ -25,6 +25,7 @@ mod sweep;
 pub mod table;
 mod timeline;
 mod tombstones;
+mod untold;
 mod walk;
 
 use std::sync::Arc;

@@ -35,7 +35,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     match words.as_slice() {
         [engine::ROLE, folder] => runtime.block_on(engine::serve(folder.as_ref())),
-        [stampede::ROLE, redis, callers] => runtime.block_on(stampede::one_of_several(redis, callers.parse().unwrap())),
+        [stampede::ROLE, redis, callers] => {
+            runtime.block_on(stampede::one_of_several(redis, callers.parse().unwrap()))
+        }
         sections => {
             let wants = |section: &str| sections.is_empty() || sections.contains(&section);
             runtime.block_on(async {

@@ -72,7 +72,10 @@ pub fn fastapi(body: &[u8]) -> Option<((Program, Program), String)> {
     command.args(["--no-access-log", "--log-level", "warning"]);
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/cache"));
     command.env("REDIS_PORT", redis_port.to_string());
-    Some(((Program::start(command, port), redis), format!("http://127.0.0.1:{port}/v1/emotions/happy/echoes?limit=20")))
+    Some((
+        (Program::start(command, port), redis),
+        format!("http://127.0.0.1:{port}/v1/emotions/happy/echoes?limit=20"),
+    ))
 }
 
 /// The body that a GET is answered with, in the size in which it is sent.

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use echoes_shared::Region;
-use echoes_shared::sigv4::keys::EdgeKeys;
+use echoes_shared::sigv4::keys::EdgeKey;
 use echoes_shared::sigv4::sign::{Call, signature_headers};
 use http_body_util::BodyExt as _;
 use stats_alloc::Region as Allocations;
@@ -12,7 +12,8 @@ use crate::engine::Engine;
 use crate::programs::{Program, SERVERS, free_port, pinned};
 use crate::{ALLOCATOR, load, peers, report, wrk};
 
-const EDGE_KEY: &str = "EDGE1:a-secret-of-the-benchmark";
+const KEY_ID: &str = "EDGE1";
+const SECRET: &str = "a-secret-of-the-benchmark";
 const PATH: &str = "/v1/emotions/happy/echoes?limit=20";
 /// Repetitions that allocations are averaged over.
 const HITS: usize = 2_000;
@@ -55,7 +56,7 @@ fn environment(dynamodb: &str, port: u16) -> Vec<(&'static str, String)> {
     vec![
         ("ECHOES_REGION", "eu-west-1".into()),
         ("ECHOES_LISTEN", format!("127.0.0.1:{port}")),
-        ("ECHOES_EDGE_KEYS", EDGE_KEY.into()),
+        ("ECHOES_EDGE_KEYS", format!("{KEY_ID}:{SECRET}")),
         ("ECHOES_CURSOR_KEYS", "k1:a-secret-of-sixteen-or-more".into()),
         ("ECHOES_AUDIO_BUCKET", "echoes-audio".into()),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.into()),
@@ -77,11 +78,10 @@ async fn feed(core: &str) -> (Vec<(String, String)>, Vec<u8>) {
 }
 
 fn signed(url: &str) -> Vec<(String, String)> {
-    let keys = EdgeKeys::parse(EDGE_KEY).unwrap();
+    let key = EdgeKey::new(KEY_ID, SECRET).unwrap();
     let request_id = ("x-echoes-request-id", "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20");
     let call = Call { method: "GET", url, headers: &[request_id], body: b"" };
-    let signature =
-        signature_headers(call, keys.find("EDGE1").unwrap(), Region::EuWest1, echoes_core::clock::now()).unwrap();
+    let signature = signature_headers(call, &key, Region::EuWest1, echoes_core::clock::now()).unwrap();
     let own = [(request_id.0.to_owned(), request_id.1.to_owned())];
     signature.into_iter().chain(own).collect()
 }
@@ -94,7 +94,7 @@ fn with_host(headers: &[(String, String)], core: &str) -> Vec<(String, String)> 
 /// What one hit allocates, with everything that our code does for it: identify, admit, verify, answer.
 async fn allocations(engine: &Engine, body_bytes: usize) {
     let host = "http://core.test";
-    let router = peers::router(engine, EDGE_KEY).await;
+    let router = peers::router(engine, &format!("{KEY_ID}:{SECRET}")).await;
     let headers = signed(&format!("{host}{PATH}"));
     let hit = async || {
         let mut request = Request::get(PATH).header("host", "core.test");

@@ -2,7 +2,7 @@
 
 use echoes_core::clock;
 use echoes_shared::Region;
-use echoes_shared::sigv4::keys::EdgeKeys;
+use echoes_shared::sigv4::keys::EdgeKey;
 use echoes_shared::sigv4::sign::{Call, signature_headers};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -24,13 +24,13 @@ pub struct Answer {
 #[derive(Clone)]
 pub struct Caller {
     client: Client<HttpConnector, Full<Bytes>>,
-    keys: EdgeKeys,
+    key: EdgeKey,
 }
 
 impl Caller {
     pub fn new() -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
-        Self { client, keys: EdgeKeys::parse("EDGE1:a-secret").unwrap() }
+        Self { client, key: EdgeKey::new("EDGE1", "a-secret").unwrap() }
     }
 
     pub async fn get(&self, port: u16, path: &str) -> Result<Answer, String> {
@@ -50,8 +50,7 @@ impl Caller {
         let ours: Vec<(&str, &str)> =
             headers.iter().copied().filter(|(name, _)| name.starts_with("x-echoes-")).collect();
         let call = Call { method: method.as_str(), url: &url, headers: &ours, body: &body };
-        let key = self.keys.find("EDGE1").unwrap();
-        let signature = signature_headers(call, key, Region::EuWest1, clock::now()).unwrap();
+        let signature = signature_headers(call, &self.key, Region::EuWest1, clock::now()).unwrap();
         let mut request = Request::builder().method(method).uri(&url);
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -72,8 +72,8 @@ async fn no_read_is_older_than_allowed() {
         people.spawn(async move { world.reader(&users).await });
     }
     let [first, second] = memcached;
-    let tiers = vec![redis, first, second];
-    let faults = break_things(&world, tiers, cores.into(), duration()).await;
+    let (mut tiers, mut cores) = ([redis, first, second], cores);
+    let faults = break_things(&world, &mut tiers, &mut cores, duration()).await;
     world.stop.store(true, Ordering::SeqCst);
     while let Some(ended) = people.join_next().await {
         ended.unwrap();
@@ -87,7 +87,7 @@ async fn no_read_is_older_than_allowed() {
 }
 
 /// Calm, a fault, calm, a fault, … until the time is over; everything is whole in the end.
-async fn break_things(world: &World, mut tiers: Vec<Server>, mut cores: Vec<Server>, lasting: Duration) -> usize {
+async fn break_things(world: &World, tiers: &mut [Server], cores: &mut [Server], lasting: Duration) -> usize {
     let until = Instant::now() + lasting;
     let mut faults = 0;
     let pick = |all: usize| rand::rng().random_range(0..all);

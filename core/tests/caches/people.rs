@@ -60,7 +60,8 @@ impl World {
     async fn write(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (Life, Answer) {
         let until = Instant::now() + PATIENCE;
         loop {
-            assert!(Instant::now() < until, "{method} {path} is never acknowledged");
+            let wrong = || self.wrong.lock().unwrap().last().cloned();
+            assert!(Instant::now() < until, "{method} {path} is never acknowledged: {:?}", wrong());
             let by = self.life(self.any_core());
             match self.caller.call(method.clone(), self.ports[by.core], path, headers, body.to_vec()).await {
                 Ok(answer) if !answer.status.is_server_error() && self.life(by.core) == by => {

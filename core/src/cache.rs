@@ -3,6 +3,8 @@
 mod config;
 mod departed;
 mod envelope;
+#[cfg(test)]
+mod fault_proxy;
 mod head;
 mod key;
 mod lifetimes;

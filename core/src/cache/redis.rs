@@ -1,13 +1,40 @@
 //! The second tier: Redis, which also holds every key's generation, the leases of loads, and tells processes of each other's writes.
 
+mod epoch;
+mod hear;
+mod link;
+mod names;
+mod pending;
+mod popular;
+mod scripts;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use ::redis::{Client, Pipeline, Value};
 use bytes::Bytes;
 use echoes_shared::Region;
 use tokio::sync::broadcast;
+use tokio::task::AbortHandle;
 
 use super::RedisUrl;
 use crate::metrics::Metrics;
+use hear::{Process, Word};
+use link::{Link, Live, Patience};
+use names::Names;
+use scripts::{BEGIN, Call, GIVE_UP, KEEP, hexadecimal};
+
+/// A lease: longer than a load may take, short enough that those who wait for a dead process do so once.
+pub(super) const LEASE: Duration = Duration::from_secs(2);
+/// How long a generation lives after a value was last kept under it; longer than any value.
+const GENERATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// A larger value is not kept: it would hold up all that shares the connection.
+pub(super) const VALUE_BYTES_AT_MOST: usize = 1 << 20;
+/// The digits of Redis's clock that a generation begins with.
+const BIRTH_DIGITS: usize = 13;
 
 /// A key's generation of now, in this Redis's present life. Values of another stamp never count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,29 +91,97 @@ pub(super) enum Heard {
 }
 
 /// The region's Redis, through one pipelined connection that reconnects, and one for messages.
+///
+/// Why nothing old counts: a value counts only under the stamp of now, which hashes the epoch, the generation of everything
+/// and the key's generation. An invalidation deletes the generation; the next is random, so no stamp comes back. Values or
+/// generations that do come back (from a snapshot, from a replica that lacked the last writes) come with another epoch, for
+/// every connection's epoch is read over it, and `ROLE` in every look tells of a server that became a replica meanwhile.
 #[derive(Debug)]
-pub(super) struct Redis;
+pub(super) struct Redis {
+    link: Option<Arc<Link>>,
+    me: Process,
+    heard: broadcast::Sender<Heard>,
+    tasks: Vec<AbortHandle>,
+}
 
 impl Redis {
     /// Connects in the background.
     pub(super) fn new(url: &RedisUrl, region: Region, metrics: Metrics) -> Self {
-        let _ = (url, region, metrics);
-        Self
+        Self::patient(url, region, metrics, Patience::default())
+    }
+
+    fn patient(url: &RedisUrl, region: Region, metrics: Metrics, patience: Patience) -> Self {
+        let (me, heard) = (rand::random(), broadcast::Sender::new(hear::MESSAGES_BEHIND));
+        let client = match Client::open(url.0.as_str()) {
+            Ok(client) => client,
+            Err(error) => {
+                // The configuration has judged it before; without it the other tiers still work.
+                tracing::error!(category = error.category(), "ECHOES_REDIS_URL cannot be used");
+                return Self { link: None, me, heard, tasks: Vec::new() };
+            }
+        };
+        let link = Arc::new(Link::new(client, Names::new(region), patience, metrics));
+        let connecting = tokio::spawn({
+            let link = Arc::clone(&link);
+            async move { link.keep_connected().await }
+        });
+        let listening = tokio::spawn(hear::listen(Arc::clone(&link), me, heard.clone()));
+        Self { link: Some(link), me, heard, tasks: vec![connecting.abort_handle(), listening.abort_handle()] }
     }
 
     /// One round trip: generation and value.
     pub(super) async fn look(&self, key: &str) -> Look {
-        let _ = key;
-        Look::Away
+        let Some((link, live)) = self.there() else { return Look::Away };
+        let plain = Names::plain(key);
+        let mut pipeline = Pipeline::with_capacity(3);
+        pipeline.cmd("ROLE").cmd("TIME");
+        let (everything, generation) = (link.names.everything(), link.names.generation(&plain));
+        pipeline.cmd("MGET").arg(everything).arg(generation).arg(link.names.value(&plain));
+        type Held = (Option<Bytes>, Option<Bytes>, Option<Bytes>);
+        let answer = link.ask::<(Value, (u64, u64), Held)>(&live, &pipeline).await;
+        let Ok((role, (seconds, micros), (everything, generation, value))) = answer else { return Look::Away };
+        if !is_master(&role) {
+            link.leave(&live, "it is a replica");
+            return Look::Away;
+        }
+        let (Some(everything), Some(generation)) = (everything, generation) else { return Look::Unknown };
+        let now_millis = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
+        Look::Known { stamp: live.epoch.stamp(&plain, &everything, &generation), now_millis, value }
     }
 
     /// One round trip: makes a generation where there is none, and takes the lease where it is free.
     pub(super) async fn begin(&self, key: &str) -> Begin {
-        let _ = key;
-        Begin::Away
+        let Some((link, live)) = self.there() else { return Begin::Away };
+        let plain = Names::plain(key);
+        let keys = [link.names.everything(), link.names.generation(&plain), link.names.lease(&plain)];
+        let (for_everything, for_key, token): ([u8; 16], [u8; 16], [u8; 16]) = rand::random();
+        let (lease, generation) = (LEASE.as_millis().to_string(), GENERATION.as_millis().to_string());
+        let call = Call {
+            script: &BEGIN,
+            keys: &keys.each_ref().map(String::as_str),
+            arguments: &[&for_everything, &for_key, &token, lease.as_bytes(), generation.as_bytes()],
+        };
+        type Begun = (u64, Bytes, Bytes, u8, i64);
+        let Ok((now_millis, everything, generation, leased, left)) = link.run::<Begun>(&live, &call).await else {
+            return Begin::Away;
+        };
+        if leased == 0 {
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+            return Begin::Wait { lease_left: left.min(LEASE) };
+        }
+        // What a Redis lost before this connection, a change of moments ago among it, counts as just changed.
+        let connected = u64::try_from(live.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let age = |generation: &[u8]| now_millis.saturating_sub(birth_millis(generation).unwrap_or(now_millis));
+        Begin::Load {
+            stamp: live.epoch.stamp(&plain, &everything, &generation),
+            age_millis: age(&everything).min(age(&generation)).min(connected),
+            now_millis,
+            lease: Lease { token },
+        }
     }
 
     /// Keeps a value for so long, if the key still has this stamp; gives the lease back and tells those who wait.
+    /// A value above 1 MiB is not kept, which reads as [`Kept::Away`].
     pub(super) async fn keep(
         &self,
         key: &str,
@@ -95,23 +190,88 @@ impl Redis {
         value: Bytes,
         lifetime: Duration,
     ) -> Kept {
-        let _ = (key, stamp, lease, value, lifetime);
-        Kept::Away
+        let Some((link, live)) = self.there() else { return Kept::Away };
+        let plain = Names::plain(key);
+        let names = &link.names;
+        let keys = [names.everything(), names.generation(&plain), names.value(&plain), names.lease(&plain)];
+        let fits = value.len() <= VALUE_BYTES_AT_MOST;
+        let lifetime = if fits { lifetime.min(GENERATION).as_millis() } else { 0 }.to_string();
+        let (stamp, generation) = (hexadecimal(&stamp.0), GENERATION.as_millis().to_string());
+        let (channel, filled) = self.filled(names, key);
+        let call = Call {
+            script: &KEEP,
+            keys: &keys.each_ref().map(String::as_str),
+            arguments: &[
+                &live.epoch.preimage(&plain),
+                stamp.as_bytes(),
+                if fits { &value } else { b"" },
+                lifetime.as_bytes(),
+                generation.as_bytes(),
+                lease.map_or(&[], |lease| &lease.token),
+                channel.as_bytes(),
+                &filled,
+            ],
+        };
+        match link.run::<u8>(&live, &call).await {
+            Ok(0) => Kept::Discarded,
+            Ok(1) => Kept::Yes,
+            Ok(_) | Err(_) => Kept::Away,
+        }
     }
 
     /// Gives the lease of a failed load back.
     pub(super) async fn give_up(&self, key: &str, lease: &Lease) {
-        let _ = (key, lease);
+        let Some((link, live)) = self.there() else { return };
+        let name = link.names.lease(&Names::plain(key));
+        let (channel, filled) = self.filled(&link.names, key);
+        let call =
+            Call { script: &GIVE_UP, keys: &[&name], arguments: &[&lease.token, channel.as_bytes(), &filled] };
+        // Where it cannot be given back it lapses.
+        let _ = link.run::<u8>(&live, &call).await;
     }
 
     /// Ends the generations of these keys and sends `message` to the region's other processes. While Redis is away it is
     /// remembered, and delivered before anything is read again.
     pub(super) async fn invalidate(&self, keys: &[String], message: Bytes) {
-        let _ = (keys, message);
+        let Some(link) = self.link.clone() else { return };
+        let keys = keys.iter().map(|key| Names::plain(key).into_owned()).collect();
+        let message = hear::written(Some(&self.me), Word::Change, &message).into();
+        // In a task of its own: a caller that goes away must not take an invalidation with it.
+        let _ = tokio::spawn(async move { link.invalidate(keys, message).await }).await;
     }
 
-    /// What the other processes say from now on.
+    /// What the other processes say from now on. A listener that falls behind is told so by the channel, and has a gap too.
     pub(super) fn hear(&self) -> broadcast::Receiver<Heard> {
-        broadcast::channel(1).1
+        self.heard.subscribe()
     }
+
+    /// Where and how those who wait for a key are told that they need not any more.
+    fn filled(&self, names: &Names, key: &str) -> (String, Vec<u8>) {
+        (names.channel(), hear::written(Some(&self.me), Word::Filled, key.as_bytes()))
+    }
+
+    /// The connection of now, if Redis is there.
+    fn there(&self) -> Option<(&Link, Arc<Live>)> {
+        let link = self.link.as_deref()?;
+        Some((link, link.live()?))
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// The first word of the answer to `ROLE`.
+fn is_master(role: &Value) -> bool {
+    let Value::Array(parts) = role else { return false };
+    matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master")
+}
+
+/// When a generation was made, on Redis's clock.
+fn birth_millis(generation: &[u8]) -> Option<u64> {
+    std::str::from_utf8(generation.get(..BIRTH_DIGITS)?).ok()?.parse().ok()
 }

@@ -1,0 +1,127 @@
+//! What the processes of a region tell each other through Redis: changes, and values that have just been filled.
+
+use std::sync::Arc;
+
+use ::redis::Msg;
+use ::redis::aio::{PubSubSink, PubSubStream};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::broadcast;
+use tokio::time::{sleep, timeout};
+
+use super::Heard;
+use super::link::{Link, Live, Pauses};
+
+/// Messages that a listener may be behind before it misses some, which it is told.
+pub(super) const MESSAGES_BEHIND: usize = 1_024;
+
+/// A process, among those of its region.
+pub(super) type Process = [u8; 16];
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Word {
+    /// A change, as the caller wrote it.
+    Change,
+    /// A key has a value, or nobody loads it any more.
+    Filled,
+    /// So much changed that nothing counts.
+    Everything,
+}
+
+/// A message as it is sent: who says it, what it is about, the rest. What is for the sender too has no sender.
+pub(super) fn written(from: Option<&Process>, word: Word, rest: &[u8]) -> Vec<u8> {
+    [from.map_or(&[0; 16][..], |from| from), &[word.letter()], rest].concat()
+}
+
+/// A message as it is heard; none where it is this process's own, or of a format that it does not know.
+fn read(message: &[u8], me: &Process) -> Option<Heard> {
+    let (from, rest) = message.split_first_chunk::<16>()?;
+    let (letter, rest) = rest.split_first()?;
+    if from == me {
+        return None;
+    }
+    match letter {
+        b'c' => Some(Heard::Message(Bytes::copy_from_slice(rest))),
+        b'f' => Some(Heard::Filled(std::str::from_utf8(rest).ok()?.to_owned())),
+        b'e' => Some(Heard::Gap),
+        _ => None,
+    }
+}
+
+impl Word {
+    const fn letter(self) -> u8 {
+        match self {
+            Self::Change => b'c',
+            Self::Filled => b'f',
+            Self::Everything => b'e',
+        }
+    }
+}
+
+/// Listens for ever. Each connection of the link brings a new subscription, so both always lead to the same Redis; and each
+/// new subscription a [`Heard::Gap`], for nobody knows what was said before it.
+pub(super) async fn listen(link: Arc<Link>, me: Process, heard: broadcast::Sender<Heard>) {
+    let mut pauses = Pauses::new(&link.patience);
+    let mut changes = link.changes();
+    loop {
+        let Ok(Some(live)) = changes.wait_for(Option::is_some).await.map(|live| live.clone()) else { return };
+        if let Ok(Some((sink, stream))) = timeout(link.patience.handshake, subscribe(&link)).await {
+            // Nobody listening is no failure.
+            let _ = heard.send(Heard::Gap);
+            pauses.forget();
+            pass_on(&link, live.number, sink, stream, |message| {
+                if let Some(message) = read(message, &me) {
+                    let _ = heard.send(message);
+                }
+            })
+            .await;
+        }
+        sleep(pauses.next()).await;
+    }
+}
+
+async fn subscribe(link: &Link) -> Option<(PubSubSink, PubSubStream)> {
+    let (mut sink, stream) = link.client.get_async_pubsub().await.ok()?.split();
+    sink.subscribe(link.names.channel()).await.ok()?;
+    Some((sink, stream))
+}
+
+/// Until the subscription ends, no longer answers, or the link leads elsewhere.
+async fn pass_on(link: &Link, number: u64, mut sink: PubSubSink, mut stream: PubSubStream, say: impl Fn(&[u8])) {
+    let mut changes = link.changes();
+    let elsewhere = |live: &Option<Arc<Live>>| live.as_ref().is_some_and(|live| live.number != number);
+    loop {
+        tokio::select! {
+            message = stream.next() => match message {
+                Some(message) => say(Msg::get_payload_bytes(&message)),
+                None => return,
+            },
+            () = async { let _ = changes.wait_for(elsewhere).await; } => return,
+            // A connection that was cut off without a word would be silent for ever.
+            () = sleep(link.patience.beat) => {
+                if !matches!(timeout(link.patience.handshake, sink.ping::<::redis::Value>()).await, Ok(Ok(_))) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_heard_by_others_only_and_garbage_by_nobody() {
+        let (me, other) = ([1; 16], [2; 16]);
+        let change = written(Some(&me), Word::Change, b"what");
+        assert!(matches!(read(&change, &other), Some(Heard::Message(rest)) if rest == "what"));
+        assert!(read(&change, &me).is_none());
+        assert!(matches!(read(&written(Some(&me), Word::Filled, b"key"), &other), Some(Heard::Filled(key)) if key == "key"));
+        assert!(matches!(read(&written(None, Word::Everything, b""), &me), Some(Heard::Gap)));
+        for garbage in [&b""[..], &[0; 15], &[0; 16], &[9; 40], &written(Some(&me), Word::Filled, b"\xff")] {
+            assert!(read(garbage, &other).is_none(), "{garbage:?}");
+        }
+    }
+}

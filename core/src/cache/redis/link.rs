@@ -1,0 +1,319 @@
+//! The connection to Redis: there or away. No request waits for a Redis that is away; one task brings it back.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError};
+use bytes::Bytes;
+use rand::RngExt as _;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use super::epoch::{self, Epoch, NoEpoch};
+use super::hear::{self, Word};
+use super::names::Names;
+use super::pending::{Batch, Pending};
+use super::scripts::Call;
+use super::verdict::{self, Failure};
+use crate::clock::Stopwatch;
+use crate::metrics::Metrics;
+
+/// Failures in a row after which Redis counts as away.
+const FAILURES_AT_MOST: u32 = 3;
+
+/// How long Redis is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// One command, from the wish to the answer. A miss costs less than this, so waiting longer never pays.
+    pub command: Duration,
+    /// Connecting, and telling Redis what it missed.
+    pub handshake: Duration,
+    /// Between two looks whether it is still the Redis that it was.
+    pub beat: Duration,
+    /// Before the first attempt to reconnect; doubles.
+    pub first_pause: Duration,
+    /// Between attempts at most.
+    pub last_pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            command: Duration::from_millis(30),
+            handshake: Duration::from_millis(250),
+            beat: Duration::from_secs(1),
+            first_pause: Duration::from_millis(100),
+            last_pause: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A connection, and the life of the Redis at its other end.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// No two connections of a process have the same.
+    pub number: u64,
+    /// Read over this very connection.
+    pub epoch: Epoch,
+    /// Since when it is there.
+    pub since: Stopwatch,
+    connection: MultiplexedConnection,
+    failures: AtomicU32,
+}
+
+/// The way to Redis.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub names: Names,
+    pub client: Client,
+    pub patience: Patience,
+    /// Written only while `pending` is locked, so that nothing is left pending when readers get a connection.
+    live: watch::Sender<Option<Arc<Live>>>,
+    pending: Mutex<Pending>,
+    metrics: Metrics,
+}
+
+impl Link {
+    pub(super) fn new(client: Client, names: Names, patience: Patience, metrics: Metrics) -> Self {
+        Self { names, client, patience, live: watch::Sender::new(None), pending: Mutex::default(), metrics }
+    }
+
+    /// The connection of now, if Redis is there.
+    pub(super) fn live(&self) -> Option<Arc<Live>> {
+        self.live.borrow().clone()
+    }
+
+    /// Follows the connection as it comes and goes.
+    pub(super) fn changes(&self) -> watch::Receiver<Option<Arc<Live>>> {
+        self.live.subscribe()
+    }
+
+    /// One round trip, bounded by a command's deadline.
+    pub(super) async fn ask<T: FromRedisValue>(&self, live: &Live, pipeline: &Pipeline) -> Result<T, Failure> {
+        self.ask_within(live, pipeline, self.patience.command).await
+    }
+
+    /// One round trip; two where Redis has to be told the script.
+    pub(super) async fn run<T: FromRedisValue>(&self, live: &Live, call: &Call<'_>) -> Result<T, Failure> {
+        let (answer,) = match self.ask(live, &call.by_hash()).await {
+            Err(Failure::NoScript) => self.ask(live, &call.by_text()).await?,
+            other => other?,
+        };
+        Ok(answer)
+    }
+
+    async fn ask_within<T>(&self, live: &Live, pipeline: &Pipeline, deadline: Duration) -> Result<T, Failure>
+    where
+        T: FromRedisValue,
+    {
+        // A clone is a handle to the same connection.
+        let mut connection = live.connection.clone();
+        let error = match timeout(deadline, pipeline.query_async(&mut connection)).await {
+            Ok(Ok(answer)) => {
+                live.failures.store(0, Ordering::Relaxed);
+                return Ok(answer);
+            }
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        let failure = error.as_ref().map_or(Failure::Once, verdict::failure);
+        if failure != Failure::NoScript {
+            self.metrics.cache_request("l2", "error");
+        }
+        let too_many = || live.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= FAILURES_AT_MOST;
+        if failure == Failure::Broken || (failure == Failure::Once && too_many()) {
+            self.leave(live, &error.map_or("it does not answer in time".to_owned(), |error| error.to_string()));
+        }
+        Err(failure)
+    }
+
+    /// From now on Redis is away, unless another connection has come already.
+    pub(super) fn leave(&self, live: &Live, why: &str) {
+        let _order = self.pending();
+        let left = self.live.send_if_modified(|now| {
+            let same = now.as_ref().is_some_and(|now| now.number == live.number);
+            now.take_if(|_| same).is_some()
+        });
+        if left {
+            tracing::warn!(why, "Redis is away");
+        }
+    }
+
+    /// Ends the generations of `keys`, as they are written, and tells the other processes; or remembers both, and then no
+    /// reader of this process gets a connection before Redis knows.
+    pub(super) async fn invalidate(&self, keys: Vec<String>, message: Bytes) {
+        let live = {
+            let mut pending = self.pending();
+            let Some(live) = self.live() else { return self.remember(&mut pending, keys, message) };
+            live
+        };
+        let mut pipeline = Pipeline::new();
+        self.end(&mut pipeline, &keys);
+        pipeline.cmd("PUBLISH").arg(self.names.channel()).arg(&*message).ignore();
+        if self.ask::<()>(&live, &pipeline).await.is_err() {
+            let mut pending = self.pending();
+            self.remember(&mut pending, keys, message);
+            // Whichever connection it is by now: with something pending there must be none.
+            if self.live.send_replace(None).is_some() {
+                tracing::warn!("Redis is away: it could not be told of a change");
+            }
+        }
+    }
+
+    fn remember(&self, pending: &mut Pending, keys: Vec<String>, message: Bytes) {
+        pending.add(keys, message);
+        self.metrics.cache_undelivered(pending.count());
+    }
+
+    /// Without a generation the value and the load under way count for nothing either: they go too, which frees memory and
+    /// lets the next load begin at once. `DEL` works in a full Redis.
+    fn end(&self, pipeline: &mut Pipeline, keys: &[String]) {
+        if keys.is_empty() {
+            return;
+        }
+        let del = pipeline.cmd("DEL").ignore();
+        for key in keys {
+            del.arg(self.names.generation(key)).arg(self.names.value(key)).arg(self.names.lease(key));
+        }
+    }
+
+    /// Keeps a connection for ever.
+    pub(super) async fn keep_connected(&self) {
+        let mut pauses = Pauses::new(&self.patience);
+        let mut silent = false;
+        for number in 1.. {
+            match self.connect(number).await {
+                Ok(live) => {
+                    let live = Arc::new(live);
+                    if self.open(&live).await {
+                        tracing::info!("Redis is there");
+                        self.watch_over(&live, &mut pauses).await;
+                    }
+                    silent = false;
+                }
+                Err(error) if !silent => {
+                    tracing::warn!(%error, "Redis cannot be reached");
+                    silent = true;
+                }
+                Err(_) => {}
+            }
+            sleep(pauses.next()).await;
+        }
+    }
+
+    async fn connect(&self, number: u64) -> Result<Live, Refusal> {
+        let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+        let dial = self.client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = timeout(self.patience.handshake, dial).await.map_err(|_| Refusal::Slow)??;
+        // Within a command's deadline: else the first readers would pay for a Redis that is too slow for them.
+        let mut question = Pipeline::new();
+        epoch::question(&mut question);
+        // `INFO` answers while a snapshot is loaded; this does not.
+        question.cmd("EXISTS").arg(self.names.everything());
+        let answer = question.query_async::<(String, String, u8)>(&mut connection);
+        let (server, replication, _) = timeout(self.patience.command, answer).await.map_err(|_| Refusal::Slow)??;
+        let epoch = Epoch::read(&server, &replication)?;
+        Ok(Live { number, epoch, since: Stopwatch::start(), connection, failures: AtomicU32::new(0) })
+    }
+
+    /// Tells Redis what it missed, and only then gives the connection to readers.
+    async fn open(&self, live: &Arc<Live>) -> bool {
+        loop {
+            let batch = {
+                let mut pending = self.pending();
+                let Some(batch) = pending.next() else {
+                    self.metrics.cache_undelivered(0);
+                    self.live.send_replace(Some(Arc::clone(live)));
+                    return true;
+                };
+                batch
+            };
+            let told = self.ask_within::<()>(live, &self.telling(&batch), self.patience.handshake).await;
+            if told.is_err() {
+                let mut pending = self.pending();
+                pending.put_back(batch);
+                self.metrics.cache_undelivered(pending.count());
+                return false;
+            }
+        }
+    }
+
+    fn telling(&self, batch: &Batch) -> Pipeline {
+        let mut pipeline = Pipeline::new();
+        let channel = self.names.channel();
+        match batch {
+            Batch::Everything => {
+                pipeline.cmd("DEL").arg(self.names.everything()).ignore();
+                pipeline.cmd("PUBLISH").arg(channel).arg(hear::written(None, Word::Everything, b"")).ignore();
+            }
+            Batch::Keys(keys) => self.end(&mut pipeline, keys),
+            Batch::Messages(messages) => {
+                for message in messages {
+                    pipeline.cmd("PUBLISH").arg(&channel).arg(&**message).ignore();
+                }
+            }
+        }
+        pipeline
+    }
+
+    /// Returns when this connection has been left. It is left as well when its Redis has become another without closing it.
+    async fn watch_over(&self, live: &Arc<Live>, pauses: &mut Pauses) {
+        let mut changes = self.changes();
+        let mut question = Pipeline::new();
+        epoch::question(&mut question);
+        loop {
+            tokio::select! {
+                () = async { let _ = changes.wait_for(Option::is_none).await; } => return,
+                () = sleep(self.patience.beat) => {}
+            }
+            let Ok((server, replication)) = self.ask::<(String, String)>(live, &question).await else { continue };
+            match Epoch::read(&server, &replication) {
+                Ok(epoch) if epoch == live.epoch => pauses.forget(),
+                Ok(_) => self.leave(live, "it has become another"),
+                Err(error) => self.leave(live, &error.to_string()),
+            }
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("it does not answer in time")]
+    Slow,
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    NoEpoch(#[from] NoEpoch),
+}
+
+/// The pauses between attempts: doubling, jittered, bounded; short again once a connection has lasted.
+#[derive(Debug)]
+pub(super) struct Pauses {
+    first: Duration,
+    last: Duration,
+    next: Duration,
+}
+
+impl Pauses {
+    pub(super) fn new(patience: &Patience) -> Self {
+        Self { first: patience.first_pause, last: patience.last_pause, next: patience.first_pause }
+    }
+
+    /// Between a half and the whole: never at once, never all processes together.
+    pub(super) fn next(&mut self) -> Duration {
+        let pause = self.next.mul_f64(rand::rng().random_range(0.5..1.0));
+        self.next = self.next.saturating_mul(2).min(self.last);
+        pause
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.next = self.first;
+    }
+}

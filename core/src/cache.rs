@@ -1,6 +1,5 @@
 //! What has been read, kept near: memory, then Redis, then Memcached, then the store.
 
-mod config;
 mod departed;
 mod envelope;
 #[cfg(test)]
@@ -24,7 +23,7 @@ use departed::Departed;
 use memcached::Memcached;
 use redis::Redis;
 
-pub use config::{CacheConfig, MemcachedServers, RedisUrl};
+pub use crate::config::{CacheConfig, MemcachedServers, RedisUrl};
 pub use head::{Cut, Head};
 pub use key::Key;
 pub use lifetimes::Lifetimes;

@@ -1,5 +1,6 @@
 //! The environment: the only place that reads it, one struct for each thing configured.
 
+mod cache;
 mod work;
 
 use std::fmt;
@@ -10,6 +11,7 @@ use echoes_shared::Region;
 use echoes_shared::cursor::CursorKeys;
 use echoes_shared::sigv4::keys::EdgeKeys;
 
+pub use cache::{CacheConfig, MemcachedServers, RedisUrl};
 pub use work::{WorkConfig, WorkerConfig};
 
 /// Ports between the main listener and the admin one (contract, *Between edge and core*).
@@ -163,6 +165,8 @@ pub struct ServeConfig {
     pub audio_bucket: Name,
     /// `ECHOES_MAX_IN_FLIGHT` (512): requests worked on at a time; one more is answered 503.
     pub max_in_flight: usize,
+    /// The caches.
+    pub cache: CacheConfig,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -190,6 +194,7 @@ impl ServeConfig {
                 .read("ECHOES_CURSOR_KEYS", |text| CursorKeys::parse(text).map_err(Into::into))?,
             audio_bucket: environment.required("ECHOES_AUDIO_BUCKET")?,
             max_in_flight,
+            cache: CacheConfig::read(environment)?,
             log_filter: read_log_filter(environment)?,
         })
     }
@@ -269,6 +274,9 @@ mod tests {
             ("ECHOES_REGIONS", "eu-west-1,mars-north-1"),
             ("ECHOES_MAX_IN_FLIGHT", "0"),
             ("ECHOES_MAX_IN_FLIGHT", "many"),
+            ("ECHOES_CACHE_MEMORY_BYTES", "much"),
+            ("ECHOES_REDIS_URL", "rediss://cache.example"),
+            ("ECHOES_MEMCACHED_SERVERS", "cache.example:11211"),
             ("RUST_LOG", "echoes=debgu"),
         ] {
             assert_eq!(read_with(name, Some(value)).unwrap_err().variable, name, "{value}");

@@ -1,6 +1,6 @@
 //! The environment of the work beside serving.
 
-use super::{ConfigError, Environment, StoreConfig, read_log_filter};
+use super::{CacheConfig, ConfigError, Environment, StoreConfig, read_log_filter};
 
 /// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: five echoes a second, or three times
 /// the region's share of the seed's 500,000 a day.
@@ -36,6 +36,8 @@ pub struct WorkerConfig {
     pub store: StoreConfig,
     /// The jobs.
     pub work: WorkConfig,
+    /// Through which the serving processes are told what was deleted: Redis, where there is one.
+    pub cache: CacheConfig,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -46,6 +48,7 @@ impl WorkerConfig {
         Ok(Self {
             store: StoreConfig::read(environment)?,
             work: WorkConfig::read(environment)?,
+            cache: CacheConfig::read(environment)?.to_tell(),
             log_filter: read_log_filter(environment)?,
         })
     }
@@ -54,6 +57,20 @@ impl WorkerConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_tells_and_keeps_nothing() {
+        let look_up = |asked: &str| match asked {
+            "ECHOES_REGION" => Some("eu-west-1".to_owned()),
+            "ECHOES_REDIS_URL" => Some("redis://127.0.0.1:6379".to_owned()),
+            "ECHOES_MEMCACHED_SERVERS" => Some("127.0.0.1:11211".to_owned()),
+            _ => None,
+        };
+        let cache = WorkerConfig::read(&Environment::new(look_up)).unwrap().cache;
+        assert!(cache.redis.is_some() && cache.memcached.is_none() && cache.memory_bytes == 0);
+        let odd = |asked: &str| if asked == "ECHOES_REDIS_URL" { Some("cache".to_owned()) } else { look_up(asked) };
+        assert_eq!(WorkerConfig::read(&Environment::new(odd)).unwrap_err().variable, "ECHOES_REDIS_URL");
+    }
 
     #[test]
     fn the_sweeps_rate_is_a_number_in_bounds() {

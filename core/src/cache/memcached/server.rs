@@ -1,0 +1,204 @@
+//! One Memcached server: a few connections, a deadline for every command, and a probe while it is away.
+//!
+//! The crate `async-memcached` speaks the protocol. What was looked at before it was trusted: values are taken by their length, so
+//! any bytes pass; what does not parse is an error, never a panic; a command that is dropped or fails half-way closes its
+//! connection. It does not bound what it reads: the deadline does. It reads a leftover of one answer as the next one's, so the
+//! name of a value is compared. It connects to IPv4 addresses only, and resolves a name at each connection, so that is done here.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use async_memcached::{AsciiProtocol as _, Client, Error, ErrorKind, Status};
+use bytes::Bytes;
+use deadpool::managed::{
+    self, BuildError, Object, Pool, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult,
+};
+use rand::RngExt as _;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::MAX_VALUE_BYTES;
+use super::health::{Failure, Health};
+
+/// For one command, the wait for a connection included. A server of the same region answers in well under a millisecond.
+pub(super) const COMMAND_DEADLINE: Duration = Duration::from_millis(30);
+/// For the look-up of the name, the connection and one command.
+const PROBE_DEADLINE: Duration = Duration::from_secs(1);
+/// The pause before a probe is a random part of this, doubled with each that fails…
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// … up to this, so that a server that is back is used again within seconds.
+const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// Connections to one server: at half a millisecond a command, eight thousand commands a second.
+const MAX_CONNECTIONS: usize = 4;
+
+/// One server.
+pub(super) struct Server {
+    pool: Pool<Connector>,
+    health: Health,
+    /// The name that a probe asks for. Nothing lies there.
+    probe: String,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("server", &self.pool.manager().server).field("health", &self.health).finish()
+    }
+}
+
+/// Why there is no answer.
+enum Trouble {
+    Failed(Failure, String),
+    /// The server is well and does not want to.
+    Refused,
+}
+
+impl Server {
+    /// A server that is away until it has answered a probe.
+    pub(super) fn new(server: &str, probe: &str) -> Result<Arc<Self>, BuildError> {
+        let connector = Connector { server: server.to_owned(), address: Mutex::default() };
+        // The last one used is taken first, so that as few as are needed are kept busy.
+        let config = PoolConfig { queue_mode: QueueMode::Lifo, ..PoolConfig::new(MAX_CONNECTIONS) };
+        let pool = Pool::builder(connector).config(config).build()?;
+        let server = Arc::new(Self { pool, health: Health::away(), probe: probe.to_owned() });
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(await_answer(Arc::downgrade(&server), Duration::ZERO));
+        }
+        Ok(server)
+    }
+
+    /// The bytes under a name; none where there are none, or the server is away or fails.
+    pub(super) async fn get(self: &Arc<Self>, name: &str) -> Option<Bytes> {
+        self.command(async || self.ask(name).await).await.flatten()
+    }
+
+    /// Keeps bytes for so many seconds, or does not.
+    pub(super) async fn set(self: &Arc<Self>, name: &str, value: &[u8], seconds: u64) {
+        let seconds = i64::try_from(seconds).ok();
+        self.command(async || {
+            let mut connection = self.connection().await?;
+            match connection.set(name, value, seconds, None).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(trouble(connection, error)),
+            }
+        })
+        .await;
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_away(&self) -> bool {
+        self.health.is_away()
+    }
+
+    async fn ask(&self, name: &str) -> Result<Option<Bytes>, Trouble> {
+        let mut connection = self.connection().await?;
+        let value = match connection.get(name).await {
+            Ok(Some(value)) => value,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(trouble(connection, error)),
+        };
+        let data = value.data.unwrap_or_default();
+        if value.key != name.as_bytes() || data.len() > MAX_VALUE_BYTES {
+            // The stream is out of step: what was read answers another question.
+            drop(Object::take(connection));
+            return Err(Trouble::Failed(Failure::Broken, "it answered another question".to_owned()));
+        }
+        Ok(Some(Bytes::from(data)))
+    }
+
+    /// Runs one command where the server is there, under the deadline, and notes how it went.
+    async fn command<T>(self: &Arc<Self>, command: impl AsyncFnOnce() -> Result<T, Trouble>) -> Option<T> {
+        if self.health.is_away() {
+            return None;
+        }
+        let slow = || Trouble::Failed(Failure::Broken, format!("no answer within {COMMAND_DEADLINE:?}"));
+        match timeout(COMMAND_DEADLINE, command()).await.unwrap_or_else(|_| Err(slow())) {
+            Ok(answer) => {
+                self.health.succeeded();
+                Some(answer)
+            }
+            Err(Trouble::Refused) => None,
+            Err(Trouble::Failed(failure, cause)) => {
+                if self.health.failed(failure) {
+                    tracing::warn!(server = self.pool.manager().server, cause, "a Memcached server is away");
+                    tokio::spawn(await_answer(Arc::downgrade(self), FIRST_PAUSE));
+                }
+                None
+            }
+        }
+    }
+
+    async fn connection(&self) -> Result<Object<Connector>, Trouble> {
+        self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => Trouble::Failed(Failure::Unreachable, error.to_string()),
+            error => Trouble::Failed(Failure::Broken, error.to_string()),
+        })
+    }
+
+    /// Whether the server answers, over a new connection to where its name leads now.
+    async fn answers(&self) -> bool {
+        self.pool.retain(|_, _| false);
+        let answered = async {
+            self.pool.manager().resolve().await.ok()?;
+            self.ask(&self.probe).await.ok()
+        };
+        matches!(timeout(PROBE_DEADLINE, answered).await, Ok(Some(_)))
+    }
+}
+
+/// Probes a server until it answers, or nobody needs it any more.
+async fn await_answer(server: Weak<Server>, first_pause: Duration) {
+    let mut longest = first_pause;
+    loop {
+        let pause = rand::rng().random_range(Duration::ZERO..=longest);
+        tokio::time::sleep(pause).await;
+        let Some(server) = server.upgrade() else { return };
+        if server.answers().await {
+            server.health.back();
+            tracing::info!(server = server.pool.manager().server, "a Memcached server answers");
+            return;
+        }
+        longest = (longest * 2).clamp(FIRST_PAUSE, MAX_PAUSE);
+    }
+}
+
+/// What an error of a command means. The connection is kept only where its answer was read whole and understood.
+fn trouble(connection: Object<Connector>, error: Error) -> Trouble {
+    if let Error::Protocol(Status::NotStored | Status::Error(ErrorKind::Server(_))) = error {
+        return Trouble::Refused;
+    }
+    drop(Object::take(connection));
+    Trouble::Failed(Failure::Broken, error.to_string())
+}
+
+/// Makes connections to one server.
+struct Connector {
+    /// `host:port`
+    server: String,
+    /// Where that led when it was last looked up.
+    address: Mutex<Option<SocketAddr>>,
+}
+
+impl Connector {
+    async fn resolve(&self) -> Result<(), std::io::Error> {
+        let found = tokio::net::lookup_host(&self.server).await?.find(SocketAddr::is_ipv4);
+        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = found;
+        Ok(())
+    }
+}
+
+impl managed::Manager for Connector {
+    type Type = Client;
+    type Error = Error;
+
+    async fn create(&self) -> Result<Client, Error> {
+        let address = *self.address.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || Error::Connect(std::io::Error::other("its name leads to no IPv4 address"));
+        Client::new(format!("tcp://{}", address.ok_or_else(unknown)?)).await
+    }
+
+    async fn recycle(&self, client: &mut Client, _: &managed::Metrics) -> RecycleResult<Error> {
+        if client.is_closed() { Err(RecycleError::message("it was closed half-way")) } else { Ok(()) }
+    }
+}

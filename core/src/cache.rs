@@ -86,9 +86,9 @@ impl Cache {
         L: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
-        let _ = (key, now);
+        let _ = now;
         let loaded = load().await?;
-        Ok(Cached { value: Arc::new(loaded.into_value(&self.0.departed)), trail: Trail::default() })
+        Ok(Cached { value: Arc::new(loaded.into_value(key, &self.0.departed)), trail: Trail::default() })
     }
 
     /// Drops what these writes change, in this process at once and in every tier and process of the region, before it returns

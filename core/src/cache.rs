@@ -3,12 +3,14 @@
 mod config;
 mod departed;
 mod envelope;
+mod gone;
 mod head;
 mod key;
 mod lifetimes;
 mod loaded;
 mod memcached;
 mod one;
+mod popular;
 mod redis;
 mod trail;
 
@@ -20,9 +22,11 @@ use crate::metrics::Metrics;
 use crate::store::StoreError;
 use departed::Departed;
 use memcached::Memcached;
+use popular::Popular;
 use redis::Redis;
 
 pub use config::{CacheConfig, MemcachedServers, RedisUrl};
+pub(crate) use head::weak_tag;
 pub use head::{Cut, Head};
 pub use key::Key;
 pub use lifetimes::Lifetimes;
@@ -38,6 +42,7 @@ pub struct Cache(Arc<Tiers>);
 struct Tiers {
     lifetimes: Lifetimes,
     departed: Departed,
+    popular: Popular,
     redis: Option<Redis>,
     memcached: Option<Memcached>,
     metrics: Metrics,
@@ -59,7 +64,7 @@ pub struct Change {
     pub user: UserId,
     /// The echo.
     pub echo: EchoId,
-    /// Its emotion, where that is known.
+    /// Its emotion, where that is known; where it is not, the lists of every emotion count as changed.
     pub emotion: Option<Emotion>,
     /// Whether the echo has been deleted: then it is never shown again.
     pub gone: bool,
@@ -71,6 +76,7 @@ impl Cache {
         Self(Arc::new(Tiers {
             lifetimes,
             departed: Departed::default(),
+            popular: Popular::default(),
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
             memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region, metrics.clone())),
             metrics,
@@ -109,6 +115,16 @@ impl Cache {
     /// Whether this process knows that `echo` has been deleted, whatever the store's indexes still list.
     pub fn hides(&self, echo: &Echo) -> bool {
         self.0.departed.hides(&echo.user_id, echo.echo_id)
+    }
+
+    /// Somebody asked for the feed of `emotion`.
+    pub fn asked(&self, emotion: Emotion, now: Timestamp) {
+        self.0.popular.asked(emotion, now);
+    }
+
+    /// The emotions whose feeds this process was asked for in the last hour, the most popular first.
+    pub fn popular(&self, now: Timestamp) -> Vec<Emotion> {
+        self.0.popular.ranked(now)
     }
 
     /// Never shows an echo of `user` of up to this time again.

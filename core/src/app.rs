@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 use tracing_subscriber::EnvFilter;
 
+use crate::cache::{Cache, CacheConfig, Lifetimes};
 use crate::clock;
 use crate::config::{ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
@@ -31,6 +32,9 @@ const _: () = assert!(DRAIN_TIMEOUT.as_millis() > echoes_shared::policy::REQUEST
 const CONNECTIONS_PER_REQUEST: usize = 8;
 /// Connections to the admin port.
 const ADMIN_CONNECTIONS: usize = 32;
+
+const SERVING: CacheConfig = CacheConfig { memory_bytes: 64 * 1024 * 1024, redis: None, memcached: None };
+const WORKING: CacheConfig = CacheConfig { memory_bytes: 0, ..SERVING };
 
 /// Why a core could not start or go on.
 #[derive(Debug)]
@@ -63,10 +67,12 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
     let store = Store::connect(config.store, metrics.clone()).await;
+    let cache = Cache::new(&SERVING, region, Lifetimes::default(), metrics.clone());
     let api = bind("ECHOES_LISTEN", config.listen).await?;
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
 
-    let service = Arc::new(Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket));
+    let service =
+        Arc::new(Service::new(store.clone(), cache.clone(), region, config.cursor_keys, config.audio_bucket));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
         service,
@@ -91,7 +97,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
-    let mut beside = tokio::spawn(beside(store, tables, Arc::clone(&readiness), work, stopped));
+    let mut beside = tokio::spawn(beside(store, cache, tables, Arc::clone(&readiness), work, stopped));
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
@@ -113,6 +119,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
 /// and then the work is done.
 async fn beside(
     store: Store,
+    cache: Cache,
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<WorkConfig>,
@@ -127,7 +134,7 @@ async fn beside(
     }
     readiness.tables_fit();
     match work {
-        Some(work) => work::run(store, work, stop).await,
+        Some(work) => work::run(store, cache, work, stop).await,
         None => work::stopped(&mut stop).await,
     }
     Ok(())
@@ -143,7 +150,7 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let store = connect(config.store).await?;
+    let (store, cache) = connect(config.store).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
@@ -151,7 +158,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
     }
     tracing::info!("working");
     let mut working = tokio::spawn(async {
-        work::run(store, config.work, stopped).await;
+        work::run(store, cache, config.work, stopped).await;
         Ok(())
     });
     tokio::select! {
@@ -168,12 +175,12 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let store = connect(config.store).await?;
+    let (store, cache) = connect(config.store).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
     let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, config.work, stopped));
+    let mut rounds = pin!(work::run_once(store, cache, config.work, stopped));
     tokio::select! {
         done = &mut rounds => return Ok(done),
         signalled = termination() => signalled?,
@@ -182,9 +189,11 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
     Ok(rounds.await)
 }
 
-async fn connect(config: StoreConfig) -> Result<Store, ServeError> {
+/// The store of a process that works, and the caches that it tells: it keeps nothing in memory.
+async fn connect(config: StoreConfig) -> Result<(Store, Cache), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    Ok(Store::connect(config, metrics).await)
+    let cache = Cache::new(&WORKING, config.region, Lifetimes::default(), metrics.clone());
+    Ok((Store::connect(config, metrics).await, cache))
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

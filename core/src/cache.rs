@@ -4,12 +4,14 @@ mod departed;
 mod envelope;
 #[cfg(test)]
 mod fault_proxy;
+mod gone;
 mod head;
 mod key;
 mod lifetimes;
 mod loaded;
 mod memcached;
 mod one;
+mod popular;
 mod redis;
 mod trail;
 
@@ -21,9 +23,11 @@ use crate::metrics::Metrics;
 use crate::store::StoreError;
 use departed::Departed;
 use memcached::Memcached;
+use popular::Popular;
 use redis::Redis;
 
 pub use crate::config::{CacheConfig, MemcachedServers, RedisUrl};
+pub(crate) use head::weak_tag;
 pub use head::{Cut, Head};
 pub use key::Key;
 pub use lifetimes::Lifetimes;
@@ -39,6 +43,7 @@ pub struct Cache(Arc<Tiers>);
 struct Tiers {
     lifetimes: Lifetimes,
     departed: Departed,
+    popular: Popular,
     redis: Option<Redis>,
     memcached: Option<Memcached>,
     metrics: Metrics,
@@ -60,7 +65,7 @@ pub struct Change {
     pub user: UserId,
     /// The echo.
     pub echo: EchoId,
-    /// Its emotion, where that is known.
+    /// Its emotion, where that is known; where it is not, the lists of every emotion count as changed.
     pub emotion: Option<Emotion>,
     /// Whether the echo has been deleted: then it is never shown again.
     pub gone: bool,
@@ -72,6 +77,7 @@ impl Cache {
         Self(Arc::new(Tiers {
             lifetimes,
             departed: Departed::default(),
+            popular: Popular::default(),
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
             memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region, metrics.clone())),
             metrics,
@@ -87,9 +93,9 @@ impl Cache {
         L: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
-        let _ = (key, now);
+        let _ = now;
         let loaded = load().await?;
-        Ok(Cached { value: Arc::new(loaded.into_value(&self.0.departed)), trail: Trail::default() })
+        Ok(Cached { value: Arc::new(loaded.into_value(key, &self.0.departed)), trail: Trail::default() })
     }
 
     /// Drops what these writes change, in this process at once and in every tier and process of the region, before it returns
@@ -110,6 +116,16 @@ impl Cache {
     /// Whether this process knows that `echo` has been deleted, whatever the store's indexes still list.
     pub fn hides(&self, echo: &Echo) -> bool {
         self.0.departed.hides(&echo.user_id, echo.echo_id)
+    }
+
+    /// Somebody asked for the feed of `emotion`.
+    pub fn asked(&self, emotion: Emotion, now: Timestamp) {
+        self.0.popular.asked(emotion, now);
+    }
+
+    /// The emotions whose feeds this process was asked for in the last hour, the most popular first.
+    pub fn popular(&self, now: Timestamp) -> Vec<Emotion> {
+        self.0.popular.ranked(now)
     }
 
     /// Never shows an echo of `user` of up to this time again.

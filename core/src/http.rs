@@ -9,6 +9,7 @@ mod echoes;
 mod emotions;
 mod listen;
 mod observe;
+mod page;
 mod routes;
 mod status;
 mod timelines;

@@ -4,20 +4,24 @@ mod batch;
 mod erasure;
 mod random;
 mod read;
+mod telling;
 mod timelines;
 mod write;
 
 use echoes_shared::cursor::CursorKeys;
 use echoes_shared::{Problem, Region};
 
+use crate::cache::Cache;
 use crate::config::Name;
 use crate::store::Store;
 use random::Pools;
 
+pub(crate) use crate::cache::weak_tag;
+pub use crate::cache::{Cut, Step, Trail};
 pub use crate::store::StoreError;
 pub use batch::{Batch, Done, Outcome};
 pub use erasure::Erasure;
-pub use read::{EmotionList, List, RandomEcho, Status};
+pub use read::{EmotionList, List, RandomEcho, ReadEcho, Status};
 pub use timelines::Timelines;
 pub use write::Written;
 
@@ -48,6 +52,7 @@ impl From<StoreError> for ServiceError {
 #[derive(Debug)]
 pub struct Service {
     store: Store,
+    cache: Cache,
     region: Region,
     cursor_keys: CursorKeys,
     audio_bucket: Name,
@@ -55,8 +60,8 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service over `store`.
-    pub fn new(store: Store, region: Region, cursor_keys: CursorKeys, audio_bucket: Name) -> Self {
-        Self { store, region, cursor_keys, audio_bucket, pools: Pools::default() }
+    /// A service over `store`, behind `cache`.
+    pub fn new(store: Store, cache: Cache, region: Region, cursor_keys: CursorKeys, audio_bucket: Name) -> Self {
+        Self { store, cache, region, cursor_keys, audio_bucket, pools: Pools::default() }
     }
 }

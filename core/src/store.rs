@@ -41,9 +41,9 @@ use client::Deadlines;
 
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use create::{CreateOutcome, NewItem};
-pub use delete::DeleteOutcome;
+pub use delete::{DeleteOutcome, Gone};
 pub use edit::EditOutcome;
-pub use erasure::{ErasureEntry, ErasureList, ErasurePosition, ErasureStatus, LateLook, Progress};
+pub use erasure::{ErasureEntry, ErasureList, ErasurePosition, ErasureStatus, LateLook, Progress, Tell};
 pub use error::StoreError;
 pub use random::Lots;
 pub use scan::{ScanPage, Segment};

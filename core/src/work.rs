@@ -14,6 +14,7 @@ use std::time::Duration;
 use echoes_shared::policy::TOMBSTONE_DAYS;
 use tokio::sync::watch;
 
+use crate::cache::Cache;
 use crate::config::WorkConfig;
 use crate::store::Store;
 use erasure::Erasures;
@@ -62,10 +63,10 @@ struct Jobs {
 }
 
 impl Jobs {
-    fn new(store: &Store, config: &WorkConfig) -> Self {
+    fn new(store: &Store, cache: &Cache, config: &WorkConfig) -> Self {
         let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
-        let guard = |age_millis| Guard::new(store.clone(), age_millis);
-        let erasures = Erasures::new(store.clone());
+        let guard = |age_millis| Guard::new(store.clone(), cache.clone(), age_millis);
+        let erasures = Erasures::new(store.clone(), cache.clone());
         Self {
             sweep,
             erasures,
@@ -76,9 +77,9 @@ impl Jobs {
     }
 }
 
-/// Runs every job until `stop` is told, then ends each after its present step.
-pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) {
-    let jobs = Jobs::new(&store, &config);
+/// Runs every job until `stop` is told; what they change is told to `cache`. Then each ends after its present step.
+pub async fn run(store: Store, cache: Cache, config: WorkConfig, stop: watch::Receiver<bool>) {
+    let jobs = Jobs::new(&store, &cache, &config);
     let sweep = async {
         if let Some(sweep) = &jobs.sweep {
             rounds(SWEEP, stop.clone(), |now| sweep.pass(now)).await;
@@ -92,8 +93,8 @@ pub async fn run(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) 
 }
 
 /// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.
-pub async fn run_once(store: Store, config: WorkConfig, stop: watch::Receiver<bool>) -> Vec<Round> {
-    let jobs = Jobs::new(&store, &config);
+pub async fn run_once(store: Store, cache: Cache, config: WorkConfig, stop: watch::Receiver<bool>) -> Vec<Round> {
+    let jobs = Jobs::new(&store, &cache, &config);
     let mut rounds = Vec::new();
     if let Some(sweep) = &jobs.sweep {
         let mut round = once(SWEEP.job, stop.clone(), |now| sweep.pass(now)).await;

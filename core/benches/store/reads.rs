@@ -126,5 +126,7 @@ fn service(store: Store) -> Arc<Service> {
         _ => None,
     };
     let config = ServeConfig::read(&Environment::new(look_up)).unwrap();
-    Arc::new(Service::new(store, config.store.region, config.cursor_keys, config.audio_bucket))
+    let none = CacheConfig { memory_bytes: 0, redis: None, memcached: None };
+    let cache = Cache::new(&none, config.store.region, Lifetimes::default(), Metrics::new().unwrap());
+    Arc::new(Service::new(store, cache, config.store.region, config.cursor_keys, config.audio_bucket))
 }

@@ -3,7 +3,7 @@
 use echoes_shared::{Echo, EchoId};
 
 use super::departed::Departed;
-use super::{Head, One};
+use super::{Head, Key, One};
 
 /// What a load found.
 #[derive(Debug)]
@@ -34,11 +34,11 @@ pub enum Value {
 
 impl Loaded {
     /// The form in which it is kept and served, without what is known to be deleted.
-    pub(super) fn into_value(self, departed: &Departed) -> Value {
+    pub(super) fn into_value(self, key: &Key, departed: &Departed) -> Value {
         match self {
             Self::Head { mut echoes, next } => {
                 echoes.retain(|echo| !departed.hides(&echo.user_id, echo.echo_id));
-                Value::Head(Head::new(&echoes, next))
+                Value::Head(Head::new(key, &echoes, next))
             }
             Self::Echo(echo) if departed.hides(&echo.user_id, echo.echo_id) => Value::Absent,
             Self::Echo(echo) => Value::Echo(One::new(&echo)),

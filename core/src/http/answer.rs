@@ -5,23 +5,20 @@ use std::fmt;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
-use echoes_shared::{Echo, Problem, Region, Slug, etag, hex, wire};
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, IF_NONE_MATCH, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
+use echoes_shared::{Echo, Problem, Region, Slug, wire};
+use http::header::IntoHeaderName;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
+use super::page;
 use crate::clock::{self, Stopwatch};
-use crate::service::{ServiceError, StoreError, Written};
+use crate::service::{ServiceError, StoreError, Written, weak_tag};
 use crate::units;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Seconds after which a caller of an unavailable core may come back.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
-/// Bytes of a digest that tag a list: enough that no two pages of one list ever share a tag by chance.
-const LIST_TAG_BYTES: usize = 12;
 /// Characters of a request id at most; a longer one is replaced.
 const MAX_REQUEST_ID_CHARS: usize = 64;
 
@@ -72,18 +69,20 @@ impl Source {
     }
 }
 
-/// A list with a weak tag of its bytes.
-pub(super) fn list(body: &impl Serialize, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {
+/// A list that this process makes, with a weak tag of its bytes.
+pub(super) fn made(body: &impl Serialize, request: &HeaderMap, watch: Stopwatch) -> Response {
     let bytes = serialise(body);
-    let digest = Sha256::digest(&bytes);
-    let (tag_bytes, _) = digest.split_at(LIST_TAG_BYTES);
-    let tag = format!("W/\"{}\"", hex::lower(tag_bytes));
-    cacheable(bytes, &tag, request, source, watch)
-}
-
-/// One echo with its version as the tag.
-pub(super) fn echo(echo: &Echo, request: &HeaderMap, watch: Stopwatch) -> Response {
-    cacheable(serialise(echo), &echo.etag(), request, Source::Store, watch)
+    let tag = weak_tag(&[&bytes]);
+    let mut response = if page::is_known(&tag, request) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        json(StatusCode::OK, bytes)
+    };
+    response.headers_mut().insert(ETAG, tag);
+    describe(response.headers_mut(), Source::Memory, watch);
+    response
 }
 
 /// A body that must not be kept.
@@ -213,20 +212,6 @@ fn unavailable(cause: &StoreError) -> Problem {
     Problem::new(Slug::Unavailable, detail)
 }
 
-fn cacheable(bytes: Vec<u8>, tag: &str, request: &HeaderMap, source: Source, watch: Stopwatch) -> Response {
-    let known = request.get(IF_NONE_MATCH).and_then(|header| header.to_str().ok());
-    let mut response = if known.is_some_and(|known| etag::none_match(known, tag)) {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        json(StatusCode::OK, bytes)
-    };
-    insert(response.headers_mut(), ETAG, tag);
-    describe(response.headers_mut(), source, watch);
-    response
-}
-
 fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
     headers.insert(wire::CACHE_STATUS, source.cache_status());
     let text = match source {
@@ -237,7 +222,7 @@ fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
 }
 
 /// How long the store took and what it charged for this request.
-fn timing(watch: Stopwatch) -> String {
+pub(super) fn timing(watch: Stopwatch) -> String {
     let consumed = units::consumed();
     match consumed.is_none() {
         true => format!("dynamodb;dur={:.1}", watch.millis()),
@@ -252,12 +237,12 @@ fn json(status: StatusCode, bytes: Vec<u8>) -> Response {
     response
 }
 
-fn serialise(body: &impl Serialize) -> Vec<u8> {
+pub(super) fn serialise(body: &impl Serialize) -> Vec<u8> {
     // Our bodies are structs of strings and finite numbers, which always serialise.
     serde_json::to_vec(body).unwrap_or_default()
 }
 
-fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn insert(headers: &mut HeaderMap, name: impl IntoHeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

@@ -13,8 +13,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::Context;
-use super::answer::{self, Source};
 use super::auth::caller;
+use super::{answer, page};
 use crate::clock::{self, Stopwatch};
 use crate::service::ServiceError;
 
@@ -40,7 +40,7 @@ pub(super) async fn recent(
     let watch = Stopwatch::start();
     let query = ListQuery::parse(query.as_deref())?;
     let list = context.service.recent(&query, clock::now()).await?;
-    Ok(answer::list(&list, &headers, Source::Store, watch))
+    Ok(page::list(&list, &headers, watch))
 }
 
 pub(super) async fn one(
@@ -50,7 +50,7 @@ pub(super) async fn one(
 ) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
     let echo = context.service.echo(echo_id(&uri)?, clock::now()).await?;
-    Ok(answer::echo(&echo, &headers, watch))
+    Ok(page::echo(echo, &headers, watch))
 }
 
 pub(super) async fn edit(

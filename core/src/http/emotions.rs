@@ -12,11 +12,12 @@ use http::HeaderMap;
 
 use super::Context;
 use super::answer::{self, Source};
+use super::page;
 use crate::clock::{self, Stopwatch};
 use crate::service::ServiceError;
 
 pub(super) async fn list(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
-    answer::list(&context.service.emotions(), &headers, Source::Memory, Stopwatch::start())
+    answer::made(&context.service.emotions(), &headers, Stopwatch::start())
 }
 
 pub(super) async fn feed(
@@ -29,7 +30,7 @@ pub(super) async fn feed(
     let emotion = emotion(&uri)?;
     let query = ListQuery::parse(query.as_deref())?;
     let list = context.service.feed(emotion, &query, clock::now()).await?;
-    Ok(answer::list(&list, &headers, Source::Store, watch))
+    Ok(page::list(&list, &headers, watch))
 }
 
 pub(super) async fn random(State(context): State<Arc<Context>>, uri: Uri) -> Result<Response, ServiceError> {

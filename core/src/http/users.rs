@@ -12,6 +12,7 @@ use http::HeaderMap;
 use super::Context;
 use super::answer::{self, Source};
 use super::auth::caller;
+use super::page;
 use crate::clock::{self, Stopwatch};
 use crate::service::ServiceError;
 
@@ -26,8 +27,8 @@ pub(super) async fn timeline(
         return Err(wire::no_such_path().into());
     };
     let query = ListQuery::parse_timeline(query.as_deref())?;
-    let list = context.service.timeline(&user, &query, clock::now()).await?;
-    Ok(answer::list(&list, &headers, Source::Store, watch))
+    let list = context.service.timeline(user, &query, clock::now()).await?;
+    Ok(page::list(&list, &headers, watch))
 }
 
 pub(super) async fn erase(State(context): State<Arc<Context>>, headers: HeaderMap) -> Result<Response, ServiceError> {

@@ -29,6 +29,7 @@ impl Service {
     pub async fn erase(&self, user: &UserId, now: Timestamp) -> Result<Erasure, ServiceError> {
         let up_to = self.store.erase(user, now).await?;
         self.pools.forget_person(user, up_to, now);
+        self.cache.forget_person(user, up_to);
         Ok(ErasureStatus::Running.into())
     }
 

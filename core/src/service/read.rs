@@ -1,21 +1,37 @@
-//! Reads: feeds, timelines, single echoes.
+//! Reads: feeds, timelines, single echoes. What most callers want, the head of a list or one echo, comes from the caches.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use echoes_shared::policy::MAX_LIMIT;
 use echoes_shared::query::ListQuery;
 use echoes_shared::{Echo, EchoId, Emotion, Problem, Region, Slug, Timestamp, UserId};
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use serde::Serialize;
 
 use super::{Service, ServiceError, StoreError};
-use crate::store::Page;
+use crate::cache::{Cached, Cut, Head, Key, Loaded, Step, Trail, Value};
+use crate::store::{Page, Store};
 
-/// The body of a feed, the recent list or a timeline.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// A page of a feed, the recent list or a timeline, serialised.
+#[derive(Debug)]
 pub struct List {
-    echoes: Vec<Echo>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_cursor: Option<String>,
+    /// The page.
+    pub page: Arc<Cut>,
+    /// Where it came from.
+    pub trail: Trail,
+}
+
+/// One echo, serialised.
+#[derive(Debug)]
+pub struct ReadEcho {
+    /// Its JSON.
+    pub body: Bytes,
+    /// `"VERSION"`.
+    pub etag: HeaderValue,
+    /// Where it came from.
+    pub trail: Trail,
 }
 
 /// The body of `GET /v1/emotions`: the vocabulary. Counts are absent until they are known.
@@ -52,20 +68,14 @@ pub struct RandomEcho {
 }
 
 /// The list that a cursor belongs to. `#` is in no userId and no emotion, so no two lists share a name.
-pub(super) enum Scope<'a> {
-    Feed(Emotion),
-    Recent,
-    Timeline(&'a UserId, Option<Emotion>),
-}
-
-impl Scope<'_> {
-    fn name(&self) -> String {
-        match self {
-            Self::Feed(emotion) => format!("emotion#{emotion}"),
-            Self::Recent => "recent".to_owned(),
-            Self::Timeline(user, None) => format!("user#{user}"),
-            Self::Timeline(user, Some(emotion)) => format!("user#{user}#{emotion}"),
-        }
+fn scope(key: &Key) -> String {
+    match key {
+        Key::Feed(emotion) => format!("emotion#{emotion}"),
+        Key::Recent => "recent".to_owned(),
+        Key::Timeline(user) => format!("user#{user}"),
+        Key::TimelineOf(user, emotion) => format!("user#{user}#{emotion}"),
+        // Not a list, so it has no cursors.
+        Key::Echo(id) => format!("echo#{id}"),
     }
 }
 
@@ -77,35 +87,69 @@ impl Service {
 
     /// One emotion's feed.
     pub async fn feed(&self, emotion: Emotion, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
-        let scope = Scope::Feed(emotion);
-        let after = self.position(&scope, query)?;
-        let page = self.store.feed(emotion, query.limit.into(), after, now).await?;
-        Ok(self.list(&scope, page))
+        self.cache.asked(emotion, now);
+        self.list(&Key::Feed(emotion), query, now).await
     }
 
     /// Everybody's last ninety days.
     pub async fn recent(&self, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
-        let after = self.position(&Scope::Recent, query)?;
-        let page = self.store.recent(query.limit.into(), after, now).await?;
-        Ok(self.list(&Scope::Recent, page))
+        self.list(&Key::Recent, query, now).await
     }
 
     /// One person's echoes, or those of one emotion.
-    pub async fn timeline(&self, user: &UserId, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
-        let scope = Scope::Timeline(user, query.emotion);
-        let after = self.position(&scope, query)?;
-        let limit = query.limit.into();
-        let page = match query.emotion {
-            Some(emotion) => self.store.timeline_of_emotion(user, emotion, limit, after, now).await?,
-            None => self.store.timeline(user, limit, after, now).await?,
+    pub async fn timeline(&self, user: UserId, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
+        let key = match query.emotion {
+            Some(emotion) => Key::TimelineOf(user, emotion),
+            None => Key::Timeline(user),
         };
-        Ok(self.list(&scope, page))
+        self.list(&key, query, now).await
     }
 
     /// One echo.
-    pub async fn echo(&self, id: EchoId, now: Timestamp) -> Result<Echo, ServiceError> {
-        let echo = self.store.echo(id, now).await?;
-        echo.ok_or_else(|| Problem::new(Slug::NotFound, "there is no such echo").into())
+    pub async fn echo(&self, id: EchoId, now: Timestamp) -> Result<ReadEcho, ServiceError> {
+        let store = self.store.clone();
+        let load = move || async move {
+            let echo = store.echo(id, now).await?;
+            Ok(echo.map_or(Loaded::Absent, |echo| Loaded::Echo(Box::new(echo))))
+        };
+        let Cached { value, trail } = self.cache.read(&Key::Echo(id), now, load).await?;
+        match &*value {
+            Value::Echo(one) => Ok(ReadEcho { body: one.body.clone(), etag: one.etag.clone(), trail }),
+            Value::Absent | Value::Head(_) => Err(Problem::new(Slug::NotFound, "there is no such echo").into()),
+        }
+    }
+
+    /// A page of the list `key`: its first from the caches, a later one from the store.
+    async fn list(&self, key: &Key, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
+        let Some(cursor) = &query.cursor else {
+            return Ok(self.head(key, now, |head| head.cut(query.limit, self.signer(key))).await?);
+        };
+        let after = self.cursor_keys.verify(&scope(key), cursor);
+        let after = after.map_err(|error| Problem::invalid_field("cursor", error.to_string()))?;
+        let mut page = page(&self.store, key, query.limit.into(), Some(after), now).await?;
+        page.echoes.retain(|echo| !self.cache.hides(echo));
+        let page = Head::new(key, &page.echoes, page.next).cut(query.limit, self.signer(key));
+        Ok(List { page, trail: Trail(vec![Step::Store]) })
+    }
+
+    /// What `cut` makes of the head of the list `key`.
+    pub(super) async fn head(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        cut: impl FnOnce(&Head) -> Arc<Cut>,
+    ) -> Result<List, StoreError> {
+        let Cached { value, trail } = self.cache.read(key, now, loader(&self.store, key, now)).await?;
+        let page = match &*value {
+            Value::Head(head) => cut(head),
+            Value::Echo(_) | Value::Absent => cut(&Head::new(key, &[], None)),
+        };
+        Ok(List { page, trail })
+    }
+
+    /// Makes the cursors of the list `key`.
+    pub(super) fn signer(&self, key: &Key) -> impl FnOnce(EchoId) -> String {
+        |position| self.cursor_keys.sign(&scope(key), position)
     }
 
     /// One echo of `emotion` at random.
@@ -126,15 +170,36 @@ impl Service {
         self.store.probe().await?;
         Ok(Status { region: self.region, regions: [RegionStatus { name: self.region, healthy: true }] })
     }
+}
 
-    fn position(&self, scope: &Scope<'_>, query: &ListQuery) -> Result<Option<EchoId>, Problem> {
-        let Some(cursor) = &query.cursor else { return Ok(None) };
-        let position = self.cursor_keys.verify(&scope.name(), cursor);
-        position.map(Some).map_err(|error| Problem::invalid_field("cursor", error.to_string()))
+/// What a miss of the head of `key` does.
+fn loader(
+    store: &Store,
+    key: &Key,
+    now: Timestamp,
+) -> impl FnOnce() -> BoxFuture<'static, Result<Loaded, StoreError>> + Send + 'static {
+    let (store, key) = (store.clone(), key.clone());
+    move || {
+        Box::pin(async move {
+            let Page { echoes, next } = page(&store, &key, MAX_LIMIT.into(), None, now).await?;
+            Ok(Loaded::Head { echoes, next })
+        })
     }
+}
 
-    pub(super) fn list(&self, scope: &Scope<'_>, page: Page) -> List {
-        let next_cursor = page.next.map(|last| self.cursor_keys.sign(&scope.name(), last));
-        List { echoes: page.echoes, next_cursor }
+/// A page of the list `key` from the store.
+async fn page(
+    store: &Store,
+    key: &Key,
+    limit: usize,
+    after: Option<EchoId>,
+    now: Timestamp,
+) -> Result<Page, StoreError> {
+    match key {
+        Key::Feed(emotion) => store.feed(*emotion, limit, after, now).await,
+        Key::Recent => store.recent(limit, after, now).await,
+        Key::Timeline(user) => store.timeline(user, limit, after, now).await,
+        Key::TimelineOf(user, emotion) => store.timeline_of_emotion(user, *emotion, limit, after, now).await,
+        Key::Echo(_) => Ok(Page::default()),
     }
 }

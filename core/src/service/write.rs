@@ -2,8 +2,10 @@
 
 use echoes_shared::{Echo, EchoId, IdempotencyKey, NewEcho, Problem, Slug, Timestamp, UserId, etag, validate};
 
+use super::telling::Telling;
 use super::{Service, ServiceError};
-use crate::store::{CreateOutcome, DeleteOutcome, EditOutcome, NewItem};
+use crate::cache::Change;
+use crate::store::{CreateOutcome, DeleteOutcome, EditOutcome, Gone, NewItem};
 
 /// An echo after its create.
 #[derive(Debug)]
@@ -37,15 +39,29 @@ impl Service {
         now: Timestamp,
     ) -> Result<Written, ServiceError> {
         let new = NewItem::new(user, key, content, self.region);
+        let telling = Telling::new(&self.cache);
+        telling.expect(changed(&new.echo));
+        let outcome = self.store.create(&new, now).await?;
         let clash = |detail| Err(Problem::new(Slug::Conflict, detail).into());
-        match self.store.create(&new, now).await? {
+        match outcome {
             CreateOutcome::Created => {
                 self.pools.note(&new.echo, now);
+                telling.tell().await;
                 Ok(Written { echo: new.echo, created: true })
             }
-            CreateOutcome::Repeated(echo) => Ok(Written { echo: *echo, created: false }),
-            CreateOutcome::Clash => clash("this Idempotency-Key was used for other content"),
-            CreateOutcome::Deleted => clash("the echo of this Idempotency-Key has been deleted"),
+            CreateOutcome::Repeated(echo) => {
+                // The process that took the first try may have ended before it told.
+                telling.tell().await;
+                Ok(Written { echo: *echo, created: false })
+            }
+            CreateOutcome::Clash => {
+                telling.nothing();
+                clash("this Idempotency-Key was used for other content")
+            }
+            CreateOutcome::Deleted => {
+                telling.nothing();
+                clash("the echo of this Idempotency-Key has been deleted")
+            }
         }
     }
 
@@ -60,16 +76,23 @@ impl Service {
         now: Timestamp,
     ) -> Result<Echo, ServiceError> {
         let edit = validate::edit(body)?;
-        match self.store.edit(user, id, seen, &edit, fallback, now).await? {
+        let telling = Telling::new(&self.cache);
+        telling.expect(Change { user: user.clone(), echo: id, emotion: None, gone: false });
+        let outcome = self.store.edit(user, id, seen, &edit, fallback, now).await?;
+        let error = match outcome {
             EditOutcome::Edited(echo) => {
                 self.pools.note(&echo, now);
-                Ok(*echo)
+                telling.expect(changed(&echo));
+                telling.tell().await;
+                return Ok(*echo);
             }
-            EditOutcome::Changed => Err(etag::has_changed().into()),
-            EditOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
-            EditOutcome::Anothers => Err(anothers()),
-            EditOutcome::Unknown => Err(unknown()),
-        }
+            EditOutcome::Changed => etag::has_changed().into(),
+            EditOutcome::Elsewhere(home) => ServiceError::Elsewhere(home),
+            EditOutcome::Anothers => anothers(),
+            EditOutcome::Unknown => unknown(),
+        };
+        telling.nothing();
+        Err(error)
     }
 
     /// Deletes an echo of `user`. `fallback` says that the echo's home region is down.
@@ -81,14 +104,24 @@ impl Service {
         now: Timestamp,
     ) -> Result<(), ServiceError> {
         // Not after it: a delete whose record could not be written, or whose time was up, has put its tombstone all the same.
-        let forget = || self.pools.forget(id, now);
-        match self.store.delete_telling(user, id, fallback, now, forget).await? {
+        let telling = Telling::new(&self.cache);
+        let doomed = |gone: Gone| {
+            self.pools.forget(id, now);
+            telling.expect(gone.into());
+        };
+        let outcome = self.store.delete_telling(user, id, fallback, now, doomed).await;
+        telling.tell().await;
+        match outcome? {
             DeleteOutcome::Gone => Ok(()),
             DeleteOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
             DeleteOutcome::Anothers => Err(anothers()),
             DeleteOutcome::Unknown => Err(unknown()),
         }
     }
+}
+
+fn changed(echo: &Echo) -> Change {
+    Change { user: echo.user_id.clone(), echo: echo.echo_id, emotion: Some(echo.emotion), gone: false }
 }
 
 fn anothers() -> ServiceError {

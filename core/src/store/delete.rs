@@ -1,7 +1,7 @@
 //! Deleting an echo: a tombstone takes its place.
 
 use echoes_shared::keys::schema;
-use echoes_shared::{Echo, EchoId, Region, Timestamp, UserId};
+use echoes_shared::{Echo, EchoId, Emotion, Region, Timestamp, UserId};
 
 use super::echo::Found;
 use super::item::{self, Stored};
@@ -11,6 +11,23 @@ use super::{Store, StoreError};
 
 /// Times that a delete reads again after the echo changed under it.
 const MAX_ROUNDS: usize = 4;
+
+/// An echo in whose place a tombstone stands or is about to be put: caches must not show it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// Whose it was.
+    pub user: UserId,
+    /// The echo.
+    pub echo: EchoId,
+    /// Its emotion; `None` where only the tombstone was seen, which does not tell.
+    pub emotion: Option<Emotion>,
+}
+
+impl Gone {
+    pub(super) fn of(echo: &Echo) -> Self {
+        Self { user: echo.user_id.clone(), echo: echo.echo_id, emotion: Some(echo.emotion) }
+    }
+}
 
 /// What a delete met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +55,7 @@ impl Store {
         fallback: bool,
         now: Timestamp,
     ) -> Result<DeleteOutcome, StoreError> {
-        self.delete_telling(user, id, fallback, now, || {}).await
+        self.delete_telling(user, id, fallback, now, |_| {}).await
     }
 
     /// The same; `doomed` is called as soon as the echo is known to be the person's and deletable here, before any tombstone is
@@ -49,7 +66,7 @@ impl Store {
         id: EchoId,
         fallback: bool,
         now: Timestamp,
-        doomed: impl Fn() + Send + Sync,
+        doomed: impl Fn(Gone) + Send + Sync,
     ) -> Result<DeleteOutcome, StoreError> {
         for _ in 0..MAX_ROUNDS {
             let copies = match self.copies(user, id, now).await? {
@@ -67,12 +84,12 @@ impl Store {
             };
             let living: Vec<_> = copies.iter().filter_map(|copy| copy.living(now)).collect();
             let Some((_, likeliest)) = living.first() else {
-                return self.guard_again(id, &copies, now, doomed).await;
+                return self.guard_again(user, id, &copies, now, doomed).await;
             };
             if likeliest.origin != self.config.region && !fallback {
                 return Ok(DeleteOutcome::Elsewhere(likeliest.origin));
             }
-            doomed();
+            doomed(Gone::of(likeliest));
             // A copy that stays would be the echo, come back to life.
             let mut all_buried = true;
             for (hash, echo) in living {
@@ -89,17 +106,18 @@ impl Store {
     /// before it wrote the record, so the record is written.
     async fn guard_again(
         &self,
+        user: &UserId,
         id: EchoId,
         copies: &[Found],
         now: Timestamp,
-        doomed: impl Fn() + Send + Sync,
+        doomed: impl Fn(Gone) + Send + Sync,
     ) -> Result<DeleteOutcome, StoreError> {
         let mut outcome = DeleteOutcome::Unknown;
         for copy in copies {
             if let Stored::Tombstone { ttl } = copy.stored
                 && now.epoch_seconds() < ttl
             {
-                doomed();
+                doomed(Gone { user: user.clone(), echo: id, emotion: None });
                 self.guard(&copy.hash, id, deleted_at(ttl)).await?;
                 outcome = DeleteOutcome::Gone;
             }

@@ -36,10 +36,11 @@ use std::collections::BTreeSet;
 use echoes_shared::keys;
 use echoes_shared::policy::{KEY_MAX_AHEAD_MILLIS, SIGNATURE_SKEW_SECONDS};
 use echoes_shared::{EchoId, Timestamp, UserId};
+use futures_util::future::BoxFuture;
 
 use super::item::Item;
 use super::profile::{self, Profile};
-use super::{Store, StoreError};
+use super::{Gone, Store, StoreError};
 use decision::{Duty, Erasure, FRESH_KEY_MILLIS, Step};
 use record::{Place, Walk};
 use records::Change;
@@ -51,6 +52,11 @@ const MAX_STEPS: usize = 8;
 
 /// Milliseconds that an echo may be ahead of a region's clock: its key of the edge's, and the edge's of the region's.
 const MOST_AHEAD_MILLIS: u64 = KEY_MAX_AHEAD_MILLIS + SIGNATURE_SKEW_SECONDS * 1_000;
+
+/// Tells the region's caches of echoes that are gone, before the walk that met them goes on. So a region that says that it
+/// found nothing alive has told its caches of every tombstone since that stood here, those of other regions included: whatever a
+/// process that ended in between had not told, the next walk meets and tells again.
+pub type Tell<'a> = &'a (dyn Fn(Vec<Gone>) -> BoxFuture<'static, ()> + Send + Sync);
 
 /// How far an erasure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +123,12 @@ impl Store {
     ///
     /// # Errors
     /// Where the store fails or grants no units; what was done is written down.
-    pub async fn erase_on(&self, entry: &ErasureEntry, now: Timestamp) -> Result<Progress, StoreError> {
+    pub async fn erase_on(
+        &self,
+        entry: &ErasureEntry,
+        tell: Tell<'_>,
+        now: Timestamp,
+    ) -> Result<Progress, StoreError> {
         let (own, user) = (self.config.region, &entry.user);
         let items = self.person_items(user).await?;
         let (mut records, hashes) = (records::of_items(&items, now), hash_keys(&items, user, now));
@@ -139,7 +150,7 @@ impl Store {
                 }
                 Step::Walk(mut walk) => {
                     let before = walk.clone();
-                    let outcome = self.walk_person(&hashes, &mut walk, &erasure.duty(now), now).await;
+                    let outcome = self.walk_person(&hashes, &mut walk, &erasure.duty(now), tell, now).await;
                     if !outcome.as_ref().is_ok_and(|turn| turn.over) && walk != before {
                         self.change_erasure(user, &Change::Advance(&walk), now).await?;
                     }
@@ -181,11 +192,12 @@ impl Store {
         &self,
         entry: &ErasureEntry,
         look: &mut LateLook,
+        tell: Tell<'_>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut walk = Walk { place: look.0.clone(), ..Walk::new(entry.up_to, String::new(), now) };
         let hashes = hash_keys(&self.person_items(&entry.user).await?, &entry.user, now);
-        let outcome = self.walk_person(&hashes, &mut walk, &Duty::all(), now).await;
+        let outcome = self.walk_person(&hashes, &mut walk, &Duty::all(), tell, now).await;
         look.0 = walk.place;
         let turn = outcome?;
         if turn.buried > 0 {

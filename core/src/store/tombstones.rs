@@ -12,6 +12,7 @@ use echoes_shared::keys::{self, schema};
 use echoes_shared::policy::TOMBSTONE_DAYS;
 use echoes_shared::{Echo, EchoId, Timestamp};
 
+use super::delete::Gone;
 use super::item::{self, Item, Stored};
 use super::meter::INDEXES;
 use super::{Store, StoreError};
@@ -49,7 +50,8 @@ impl Store {
     ///
     /// A pass may be repeated, and several processes may make the same one: each burial is conditional on the version seen.
     /// An echo that changed between the look and the burial is left to the next walk. Meant to be called the oftener the less far
-    /// back it looks.
+    /// back it looks. `doomed` is called for each echo before its tombstone is put back, so for each that stands, however the
+    /// pass ends.
     ///
     /// # Errors
     /// Where the store fails or does not grant all units; what was read is buried all the same, and the same pass may be made
@@ -58,9 +60,10 @@ impl Store {
         &self,
         since: Timestamp,
         after: Option<GuardPosition>,
+        doomed: impl Fn(Gone) + Send + Sync,
         now: Timestamp,
     ) -> Result<GuardPass, StoreError> {
-        let (pass, consumed) = units::counted(self.guard_pass(since, after, now)).await;
+        let (pass, consumed) = units::counted(self.guard_pass(since, after, doomed, now)).await;
         units::consume(consumed);
         Ok(GuardPass { consumed, ..pass? })
     }
@@ -69,6 +72,7 @@ impl Store {
         &self,
         since: Timestamp,
         after: Option<GuardPosition>,
+        doomed: impl Fn(Gone) + Send + Sync,
         now: Timestamp,
     ) -> Result<GuardPass, StoreError> {
         // What has expired need not be swept yet.
@@ -85,7 +89,11 @@ impl Store {
                 let (Some(Stored::Echo(echo, _)), Ok(hash)) = (item::readable(&found), item::hash(&found)) else {
                     continue;
                 };
-                if echo.lives_at(now) && self.bury_and_guard(hash, &echo, now).await? {
+                if !echo.lives_at(now) {
+                    continue;
+                }
+                doomed(Gone::of(&echo));
+                if self.bury_and_guard(hash, &echo, now).await? {
                     tracing::warn!(id = %echo.echo_id, version = echo.version, "a tombstone was put back");
                     restored += 1;
                 }

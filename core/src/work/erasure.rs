@@ -4,10 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use echoes_shared::Timestamp;
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::{Again, Did};
-use crate::store::{ErasureList, ErasurePosition, LateLook, Store, StoreError};
+use crate::cache::{Cache, Change};
+use crate::store::{ErasureList, ErasurePosition, Gone, LateLook, Store, StoreError};
 
 /// Milliseconds between two looks behind the erasures of the last eight days. Nothing should come that late, so it need not be
 /// often; it costs a read unit or so for each of them.
@@ -17,6 +19,7 @@ const LOOK_MILLIS: u64 = 10 * 60 * 1_000;
 #[derive(Debug)]
 pub(super) struct Erasures {
     store: Store,
+    cache: Cache,
     state: Mutex<State>,
 }
 
@@ -41,8 +44,8 @@ struct Looking {
 }
 
 impl Erasures {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, state: Mutex::default() }
+    pub(super) fn new(store: Store, cache: Cache) -> Self {
+        Self { store, cache, state: Mutex::default() }
     }
 
     /// One person's turn; without more to do, a step for each of a page.
@@ -52,7 +55,7 @@ impl Erasures {
         for entry in &entries {
             // After a failure too the next person is next.
             self.state().running = Some(entry.position());
-            let progress = self.store.erase_on(entry, now).await?;
+            let progress = self.store.erase_on(entry, &|gone| self.tell(gone), now).await?;
             let mut state = self.state();
             state.turns += 1;
             state.buried += u64::try_from(progress.buried).unwrap_or(u64::MAX);
@@ -78,7 +81,7 @@ impl Erasures {
         let Some(mut looking) = self.due(now) else { return Ok(Again::Later) };
         let (entries, next) = self.store.erasures(ErasureList::Done, looking.after.as_ref(), now).await?;
         for entry in &entries {
-            let over = self.store.look_for_late_echoes(entry, &mut looking.look, now).await;
+            let over = self.store.look_for_late_echoes(entry, &mut looking.look, &|gone| self.tell(gone), now).await;
             if matches!(over, Ok(false)) {
                 self.state().looking = Some(looking);
                 return Ok(Again::After(Duration::ZERO));
@@ -90,6 +93,14 @@ impl Erasures {
         let more = next.is_some();
         self.state().looking = next.map(|next| Looking { after: Some(next), look: LateLook::default() });
         Ok(if more { Again::After(Duration::ZERO) } else { Again::Later })
+    }
+
+    fn tell(&self, gone: Vec<Gone>) -> BoxFuture<'static, ()> {
+        let cache = self.cache.clone();
+        Box::pin(async move {
+            let changes: Vec<Change> = gone.into_iter().map(Change::from).collect();
+            cache.tell(&changes).await;
+        })
     }
 
     fn due(&self, now: Timestamp) -> Option<Looking> {

@@ -7,12 +7,14 @@ use echoes_shared::Timestamp;
 use serde_json::json;
 
 use super::{Again, Did};
-use crate::store::{GuardPosition, Store, StoreError};
+use crate::cache::{Cache, Change};
+use crate::store::{Gone, GuardPosition, Store, StoreError};
 
 /// A walk over the deletes of so many last milliseconds that this region took.
 #[derive(Debug)]
 pub(super) struct Guard {
     store: Store,
+    cache: Cache,
     age_millis: u64,
     state: Mutex<State>,
 }
@@ -26,8 +28,8 @@ struct State {
 }
 
 impl Guard {
-    pub(super) fn new(store: Store, age_millis: u64) -> Self {
-        Self { store, age_millis, state: Mutex::default() }
+    pub(super) fn new(store: Store, cache: Cache, age_millis: u64) -> Self {
+        Self { store, cache, age_millis, state: Mutex::default() }
     }
 
     /// Up to a hundred deletes.
@@ -38,7 +40,19 @@ impl Guard {
             }
             state.after.clone()
         });
-        let pass = self.store.guard_tombstones(now.minus_millis(self.age_millis), after, now).await?;
+        let changes = Mutex::new(Vec::new());
+        let doomed = |gone: Gone| {
+            let change = Change::from(gone);
+            self.cache.forget(std::slice::from_ref(&change));
+            changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        };
+        let pass = self.store.guard_tombstones(now.minus_millis(self.age_millis), after, doomed, now).await;
+        // After a failure too: what was put back before it stands.
+        let changes = changes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !changes.is_empty() {
+            self.cache.tell(&changes).await;
+        }
+        let pass = pass?;
         let more = pass.next.is_some();
         self.with_state(|state| {
             state.looked_at += pass.looked_at;

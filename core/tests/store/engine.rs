@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use echoes_core::cache::{Cache, CacheConfig, Lifetimes};
 use echoes_core::config::{Environment, StoreConfig};
 use echoes_core::metrics::Metrics;
 use echoes_core::service::Service;
@@ -112,10 +113,18 @@ impl Engine {
         Self { endpoint, _process: None }
     }
 
-    /// A service of `region` over the tables of `prefix`.
+    /// A service of `region` over the tables of `prefix`, which keeps nothing, so that a test may write behind its back.
     pub fn service_of(&self, prefix: &str, region: echoes_shared::Region) -> Service {
+        let none = CacheConfig { memory_bytes: 0, redis: None, memcached: None };
+        let cache = Cache::new(&none, region, Lifetimes::default(), Metrics::new().unwrap());
+        self.service_behind(cache, prefix, region)
+    }
+
+    /// The same behind caches of the test's making.
+    pub fn service_behind(&self, cache: Cache, prefix: &str, region: echoes_shared::Region) -> Service {
+        let store = self.tables(prefix, region.as_str());
         let cursor_keys = CursorKeys::parse("test:secret-of-cursors").unwrap();
-        Service::new(self.tables(prefix, region.as_str()), region, cursor_keys, "echoes-audio".parse().unwrap())
+        Service::new(store, cache, region, cursor_keys, "echoes-audio".parse().unwrap())
     }
 
     /// A service of eu-west-1 over new, empty tables.

@@ -128,7 +128,7 @@ impl World {
                 let (entries, next) = store.erasures(ErasureList::Running, None, self.now).await.unwrap();
                 assert!(next.is_none());
                 for entry in entries {
-                    while store.erase_on(&entry, self.now).await.unwrap().walked {}
+                    while store.erase_on(&entry, &tell, self.now).await.unwrap().walked {}
                 }
             }
             self.replicate().await;
@@ -309,7 +309,7 @@ async fn an_echo_that_comes_after_the_end_is_buried(engine: &Engine) {
     world.replicate().await;
     let store = &world.stores[&Region::EuWest1];
     let (entries, _) = store.erasures(ErasureList::Done, None, world.now).await.unwrap();
-    assert!(store.look_for_late_echoes(&entries[0], &mut LateLook::default(), world.now).await.unwrap());
+    assert!(store.look_for_late_echoes(&entries[0], &mut LateLook::default(), &tell, world.now).await.unwrap());
     world.replicate().await;
     world.tombstones_are(1).await;
     world.shows(&[]).await;

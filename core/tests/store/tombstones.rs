@@ -34,7 +34,7 @@ async fn delete(store: &Store, echo: &Echo, at: Timestamp) -> DeleteOutcome {
 }
 
 async fn guard(store: &Store, since: Timestamp, at: Timestamp) -> GuardPass {
-    store.guard_tombstones(since, None, at).await.unwrap()
+    store.guard_tombstones(since, None, |_| {}, at).await.unwrap()
 }
 
 /// How many records were looked at, and how many tombstones put back.
@@ -96,9 +96,9 @@ async fn a_walk_is_bounded_and_goes_on(engine: &Engine) {
     for item in living.into_iter().take(125) {
         raw.overwrite(item).await;
     }
-    let first = store.guard_tombstones(now(), None, now()).await.unwrap();
+    let first = store.guard_tombstones(now(), None, |_| {}, now()).await.unwrap();
     assert_eq!(first.looked_at, 100);
-    let second = store.guard_tombstones(now(), first.next.clone(), now()).await.unwrap();
+    let second = store.guard_tombstones(now(), first.next.clone(), |_| {}, now()).await.unwrap();
     // What the first pass put back has records of its own, which the second meets.
     assert!(second.looked_at >= 30, "{second:?}");
     assert_eq!(first.restored + second.restored, 125);
@@ -130,7 +130,7 @@ async fn whoever_draws_hears_of_a_delete_before_it_can_fail(engine: &Engine) {
     let elsewhere = engine.tables("doomed", "us-west-2");
     let echo = create(&store, "ana", now(), content(Emotion::Happy)).await;
     let told = AtomicUsize::new(0);
-    let tell = || {
+    let tell = |_| {
         told.fetch_add(1, Ordering::Relaxed);
     };
     let (ana, id) = (&user("ana"), echo.echo_id);

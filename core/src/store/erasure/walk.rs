@@ -6,12 +6,13 @@ use echoes_shared::keys::{self, schema};
 use echoes_shared::{EchoId, Timestamp};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::Tell;
 use super::decision::Duty;
 use super::record::{Place, Walk};
 use super::tally::Grave;
 use crate::store::item::{self, Item, Stored};
 use crate::store::meter::INDEXES;
-use crate::store::{Store, StoreError, ops};
+use crate::store::{Gone, Store, StoreError, ops};
 
 /// Pages of one turn at most: other people wait meanwhile.
 const TURN_PAGES: usize = 10;
@@ -36,10 +37,24 @@ pub(super) struct Turn {
 enum Met {
     /// A tombstone that was there.
     Grave(Item),
-    /// One that was put just now.
-    NewGrave(Item),
+    /// One that was put just now in the place of this echo.
+    NewGrave(Item, Gone),
     /// An echo that stays for now.
     Living,
+}
+
+impl Met {
+    /// What caches must not show any more.
+    fn gone(&self, hash: &str) -> Option<Gone> {
+        match self {
+            Self::Living => None,
+            Self::NewGrave(_, gone) => Some(gone.clone()),
+            Self::Grave(item) => {
+                let user = keys::without_suffix(hash).parse().ok()?;
+                Some(Gone { user, echo: item::id(item).ok()?, emotion: None })
+            }
+        }
+    }
 }
 
 impl Store {
@@ -50,6 +65,7 @@ impl Store {
         hashes: &BTreeSet<String>,
         walk: &mut Walk,
         duty: &Duty,
+        tell: Tell<'_>,
         now: Timestamp,
     ) -> Result<Turn, StoreError> {
         let mut turn = Turn::default();
@@ -66,11 +82,16 @@ impl Store {
                 .buffer_unordered(BURIALS_AT_A_TIME)
                 .try_collect()
                 .await?;
-            turn.buried += met.iter().flatten().filter(|met| matches!(met, Met::NewGrave(_))).count();
+            turn.buried += met.iter().flatten().filter(|met| matches!(met, Met::NewGrave(..))).count();
+            // Before this page counts as walked: where the process ends before that, it is met again.
+            let gone: Vec<_> = met.iter().flatten().filter_map(|met| met.gone(hash)).collect();
+            if !gone.is_empty() {
+                tell(gone).await;
+            }
             for met in met.iter().flatten() {
                 match met {
                     Met::Living => walk.tally.living += 1,
-                    Met::Grave(item) | Met::NewGrave(item) => {
+                    Met::Grave(item) | Met::NewGrave(item, _) => {
                         if let Some(grave) = grave(hash, item) {
                             walk.tally.add(grave, walk.up_to);
                         }
@@ -95,7 +116,7 @@ impl Store {
         Ok(Some(match stored {
             Stored::Tombstone { .. } => Met::Grave(item),
             Stored::Echo(echo, _) if duty.includes(echo.origin) && self.bury(&echo, hash, now).await? => {
-                Met::NewGrave(item::of_tombstone(&echo, hash, now))
+                Met::NewGrave(item::of_tombstone(&echo, hash, now), Gone::of(&echo))
             }
             // Of another region, or changed since it was read: the next walk sees.
             Stored::Echo(..) => Met::Living,

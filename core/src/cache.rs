@@ -1,30 +1,73 @@
 //! What has been read, kept near: memory, then Redis, then Memcached, then the store.
+//!
+//! # Why nothing old is shown
+//!
+//! Every key has a *generation* in Redis: random bytes that are never used twice. Whoever writes first writes to the store and then
+//! deletes the generations of all keys that the write is seen in; only then is the writer answered. A load asks for the
+//! generation before it reads the store, and what it read carries a *stamp* made of that generation, of the generation of
+//! everything, and of the identity of this life of Redis. A value of Redis or Memcached counts only with the stamp of now. So:
+//!
+//! - A load that began before a write ended has a generation that the write deleted: what it read never counts, whether it is put
+//!   into Redis before the deletion (then its stamp is not that of now) or after (then it is refused), nor out of Memcached.
+//! - A Redis that was flushed, restarted, restored or replaced by a replica that had not heard of everything has another
+//!   identity, or lacks generations: nothing counts that was filled before. Without Redis, Memcached is not asked.
+//! - The store's indexes may be behind a write by [`Lifetimes::settle`]: what is loaded under a generation younger than that is
+//!   shown only until the generation is that old, and then loaded again. What a process has deleted, or heard to be deleted, it
+//!   takes out of whatever it loads ([`Cache::hides`]).
+//! - In one process, values enter and leave memory under one lock. An invalidation takes the entry and the flight of its key
+//!   away, so a flight that began before it keeps nothing. A write invalidates memory before it tells Redis, and again after:
+//!   what Redis still showed between the two is gone too.
+//! - The other processes hear a message, published after the generations are gone, and do the same. If their connection was
+//!   interrupted, they ask below for everything that they hold before they show it.
+//!
+//! What remains: a message that is lost without an interruption is made up for when the entry's freshness and staleness in memory are
+//! over ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`], counted from when it was filled). The same holds where a write
+//! cannot reach a Redis that nobody reaches. Where the writer alone cannot reach it, or dies between the store and Redis, the
+//! others see what Redis holds until the writer is back, or for its lifetime there: therefore [`Lifetimes::untold`].
+//! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was invalidated here.
+//! `model.rs` tries all orders of these events.
 
 mod departed;
 mod envelope;
 #[cfg(test)]
 mod fault_proxy;
+mod flights;
 mod gone;
 mod head;
 mod key;
 mod lifetimes;
 mod loaded;
 mod memcached;
+mod memory;
+mod messages;
 mod one;
 mod popular;
+mod read;
 mod redis;
+mod shared;
+#[cfg(test)]
+mod tests;
 mod trail;
+mod walk;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use echoes_shared::{Echo, EchoId, Emotion, Region, Timestamp, UserId};
+use tokio::sync::broadcast::error::RecvError;
 
-use crate::metrics::Metrics;
+use crate::clock;
+use crate::metrics::{CacheMetrics, Metrics};
 use crate::store::StoreError;
 use departed::Departed;
+use flights::Flights;
+use lifetimes::millis;
 use memcached::Memcached;
+use memory::Memory;
+use messages::News;
 use popular::Popular;
-use redis::Redis;
+use redis::{Heard, Redis};
 
 pub use crate::config::{CacheConfig, MemcachedServers, RedisUrl};
 pub(crate) use head::weak_tag;
@@ -43,10 +86,14 @@ pub struct Cache(Arc<Tiers>);
 struct Tiers {
     lifetimes: Lifetimes,
     departed: Departed,
+    flights: Flights,
+    memory: Memory,
     popular: Popular,
     redis: Option<Redis>,
     memcached: Option<Memcached>,
-    metrics: Metrics,
+    metrics: CacheMetrics,
+    /// Milliseconds of the monotonic clock.
+    clock: fn() -> u64,
 }
 
 /// A value and where it came from.
@@ -77,14 +124,45 @@ impl Cache {
         Self(Arc::new(Tiers {
             lifetimes,
             departed: Departed::default(),
+            flights: Flights::default(),
+            memory: Memory::new(config.memory_bytes, metrics.cache().clone()),
             popular: Popular::default(),
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
             memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region, metrics.clone())),
-            metrics,
+            metrics: metrics.cache().clone(),
+            clock: clock::monotonic_millis,
         }))
     }
 
+    /// Begins to listen to the region's other processes, within a runtime; once. It ends with the last clone of these caches.
+    pub fn start(&self) {
+        let Some(redis) = &self.0.redis else { return };
+        let mut heard = redis.hear();
+        let tiers = Arc::downgrade(&self.0);
+        tokio::spawn(async move {
+            loop {
+                let heard = match heard.recv().await {
+                    Ok(heard) => heard,
+                    // More came at once than is kept for a slow listener.
+                    Err(RecvError::Lagged(_)) => Heard::Gap,
+                    Err(RecvError::Closed) => return,
+                };
+                let Some(tiers) = tiers.upgrade() else { return };
+                tiers.hear(&heard);
+            }
+        });
+    }
+
+    /// The value of `key` if memory has it and nothing needs to be done about it: the hot path, without waiting. Where it has
+    /// not, ask [`Cache::read`], which begins with the same.
+    pub fn peek(&self, key: &Key, now: Timestamp) -> Option<Cached> {
+        self.0.peek(key, now)
+    }
+
     /// The value of `key`, from the nearest tier that has it; `load` asks the store.
+    ///
+    /// Readers of one key share one load, which goes on if its first reader goes away and is given up after a deadline. `now` is
+    /// the wall clock, by which echoes expire; all ages are by clocks that nobody sets.
     ///
     /// # Errors
     /// What the store said, where no tier has a value that may be shown.
@@ -93,24 +171,63 @@ impl Cache {
         L: FnOnce() -> F + Send + 'static,
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
-        let _ = now;
-        let loaded = load().await?;
-        Ok(Cached { value: Arc::new(loaded.into_value(key, &self.0.departed)), trail: Trail::default() })
+        match self.peek(key, now) {
+            Some(cached) => Ok(cached),
+            None => self.0.read(key, now, load).await,
+        }
+    }
+
+    /// Loads the value of `key` and puts it over the present one, unless a shared tier has it fresh for `at_least` so long;
+    /// without shared tiers, unless memory has it fresh. Who reads meanwhile is shown the present one.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn refresh<L, F>(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        at_least: Duration,
+        load: L,
+    ) -> Result<(), StoreError>
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
+    {
+        self.0.refresh(key, now, at_least, load).await
     }
 
     /// Drops what these writes change, in this process at once and in every tier and process of the region, before it returns
     /// where they answer. The one function that every writer calls, of this region or, through the stream, of another.
+    ///
+    /// Call it after the store has taken the write and before the writer is answered. It goes on if its caller goes away.
     pub async fn tell(&self, changes: &[Change]) {
         self.forget(changes);
+        if self.0.redis.is_none() || changes.is_empty() {
+            return;
+        }
+        let (cache, changes) = (self.clone(), changes.to_vec());
+        // A task that ended by a fault has been logged by the runtime; the bound of a lost message holds.
+        let _ = tokio::spawn(async move { cache.tell_others(&changes).await }).await;
+    }
+
+    async fn tell_others(&self, changes: &[Change]) {
+        let Some(redis) = &self.0.redis else { return };
+        for changes in changes.chunks(messages::MAX_CHANGES) {
+            let keys: BTreeSet<Key> = changes.iter().flat_map(Change::keys).collect();
+            let names: Vec<String> = keys.iter().map(Key::to_string).collect();
+            redis.invalidate(&names, messages::write(changes)).await;
+            // What Redis showed while it did not know may have been kept meanwhile.
+            self.forget(changes);
+        }
     }
 
     /// The part of [`Cache::tell`] that waits for nobody: this process alone.
     pub fn forget(&self, changes: &[Change]) {
-        for change in changes {
-            if change.gone {
-                self.0.departed.forget(change.echo);
-            }
+        let tick = (self.0.clock)();
+        for change in changes.iter().filter(|change| change.gone) {
+            self.0.departed.forget(change.echo, tick);
         }
+        self.0.forget(changes.iter().flat_map(Change::keys), tick);
     }
 
     /// Whether this process knows that `echo` has been deleted, whatever the store's indexes still list.
@@ -128,8 +245,38 @@ impl Cache {
         self.0.popular.ranked(now)
     }
 
-    /// Never shows an echo of `user` of up to this time again.
+    /// Never shows an echo of `user` of up to this time again, in this process.
     pub fn forget_person(&self, user: &UserId, up_to: Timestamp) {
-        self.0.departed.forget_person(user, up_to);
+        let tick = (self.0.clock)();
+        self.0.departed.forget_person(user, up_to, tick);
+        self.0.forget(key::lists_of(user), tick);
+    }
+}
+
+impl Tiers {
+    /// Takes keys out of memory, and their flights' right to come in.
+    fn forget(&self, keys: impl Iterator<Item = Key>, tick: u64) {
+        let settle_millis = millis(self.lifetimes.settle);
+        for key in keys {
+            let mut order = self.flights.order();
+            order.forget(&key, tick, settle_millis);
+            self.memory.remove(&key);
+        }
+    }
+
+    /// Does what another process says.
+    fn hear(self: Arc<Self>, heard: &Heard) {
+        let message = match heard {
+            Heard::Filled(_) => return,
+            Heard::Gap => return self.memory.doubt(),
+            Heard::Message(message) => message,
+        };
+        match messages::read(message) {
+            News::Changes(changes) => Cache(self).forget(&changes),
+            News::Unknown => {
+                tracing::warn!(bytes = message.len(), "another process said what this one does not understand");
+                self.memory.doubt();
+            }
+        }
     }
 }

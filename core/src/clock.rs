@@ -1,5 +1,6 @@
 //! The only place of the core that reads the time.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant, SystemTime};
 
 use echoes_shared::Timestamp;
@@ -9,6 +10,12 @@ use echoes_shared::Timestamp;
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Milliseconds of the monotonic clock, which no setting of the wall clock moves, since this process first asked.
+pub fn monotonic_millis() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Measures how long something takes, on the monotonic clock.

@@ -1,9 +1,13 @@
 //! Every metric of the core, declared in one place (contract, *Metrics*).
 
+mod cache;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+
+pub use cache::{CacheMetrics, CacheOutcome, Tier};
 
 /// Upper bounds in seconds: from a hit in memory to the edge's whole deadline.
 const REQUEST_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
@@ -19,8 +23,7 @@ struct Families {
     http_seconds: HistogramVec,
     dynamodb_calls: IntCounterVec,
     dynamodb_units: CounterVec,
-    cache_requests: IntCounterVec,
-    cache_undelivered: IntGauge,
+    cache: CacheMetrics,
 }
 
 impl Metrics {
@@ -42,16 +45,6 @@ impl Metrics {
             "Calls to DynamoDB by operation and outcome.",
             &["operation", "outcome"],
         )?;
-        let cache_requests = counter(
-            "echoes_cache_requests_total",
-            "What was asked of each tier of the cache, by what came of it.",
-            &["tier", "outcome"],
-        )?;
-        let cache_undelivered = IntGauge::new(
-            "echoes_cache_undelivered_invalidations",
-            "Keys and messages that Redis, while away, has not been told of.",
-        )?;
-        registry.register(Box::new(cache_undelivered.clone()))?;
         let units =
             Opts::new("echoes_dynamodb_units_total", "Units charged, by operation, index (or table) and kind.");
         let dynamodb_units = CounterVec::new(units, &["operation", "index", "kind"])?;
@@ -59,15 +52,9 @@ impl Metrics {
         let seconds = HistogramOpts::new("echoes_http_request_seconds", "Seconds until the answer was ready.");
         let http_seconds = HistogramVec::new(seconds.buckets(REQUEST_SECONDS.to_vec()), &["route"])?;
         registry.register(Box::new(http_seconds.clone()))?;
-        Ok(Self(Arc::new(Families {
-            registry,
-            http_requests,
-            http_seconds,
-            dynamodb_calls,
-            dynamodb_units,
-            cache_requests,
-            cache_undelivered,
-        })))
+        let cache = CacheMetrics::new(&registry)?;
+        let families = Families { registry, http_requests, http_seconds, dynamodb_calls, dynamodb_units, cache };
+        Ok(Self(Arc::new(families)))
     }
 
     /// Counts one answer.
@@ -86,14 +73,9 @@ impl Metrics {
         self.0.dynamodb_units.with_label_values(&[operation, index, kind]).inc_by(units);
     }
 
-    /// Counts one question to a tier of the cache (`l1`, `l2`, `l3`).
-    pub fn cache_request(&self, tier: &str, outcome: &str) {
-        self.0.cache_requests.with_label_values(&[tier, outcome]).inc();
-    }
-
-    /// How many keys and messages Redis has still to be told of.
-    pub fn cache_undelivered(&self, count: usize) {
-        self.0.cache_undelivered.set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// What the caches count.
+    pub fn cache(&self) -> &CacheMetrics {
+        &self.0.cache
     }
 
     /// All metrics in Prometheus's text format, with its media type.

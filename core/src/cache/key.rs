@@ -4,6 +4,8 @@ use std::fmt;
 
 use echoes_shared::{EchoId, Emotion, UserId};
 
+use super::Change;
+
 /// The name of a value. Lists are cached by their first hundred, which serve every smaller page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Key {
@@ -30,4 +32,25 @@ impl fmt::Display for Key {
             Self::Echo(id) => write!(f, "echo:{id}"),
         }
     }
+}
+
+impl Change {
+    /// Every value that the change is seen in: the echo, and each list that could hold it.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        let emotions = match &self.emotion {
+            Some(emotion) => std::slice::from_ref(emotion),
+            None => Emotion::ALL,
+        };
+        let of_emotions = emotions.iter().flat_map(|&emotion| {
+            let timeline = Key::TimelineOf(self.user.clone(), emotion);
+            [Key::Feed(emotion), timeline]
+        });
+        [Key::Echo(self.echo), Key::Timeline(self.user.clone()), Key::Recent].into_iter().chain(of_emotions)
+    }
+}
+
+/// Every list that could hold an echo of this person.
+pub(super) fn lists_of(user: &UserId) -> impl Iterator<Item = Key> {
+    let of_emotions = |&emotion| [Key::Feed(emotion), Key::TimelineOf(user.clone(), emotion)];
+    [Key::Timeline(user.clone()), Key::Recent].into_iter().chain(Emotion::ALL.iter().flat_map(of_emotions))
 }

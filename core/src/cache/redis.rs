@@ -224,8 +224,7 @@ impl Redis {
         let Some((link, live)) = self.there() else { return };
         let name = link.names.lease(&Names::plain(key));
         let (channel, filled) = self.filled(&link.names, key);
-        let call =
-            Call { script: &GIVE_UP, keys: &[&name], arguments: &[&lease.token, channel.as_bytes(), &filled] };
+        let call = Call { script: &GIVE_UP, keys: &[&name], arguments: &[&lease.token, channel.as_bytes(), &filled] };
         // Where it cannot be given back it lapses.
         let _ = link.run::<u8>(&live, &call).await;
     }

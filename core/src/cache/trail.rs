@@ -26,3 +26,50 @@ pub enum Step {
 /// The steps from the origin to the caller; at most one for each tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trail(pub Vec<Step>);
+
+/// The names of the tiers.
+pub(super) const L1: &str = "l1";
+pub(super) const L2: &str = "l2";
+pub(super) const L3: &str = "l3";
+
+impl Trail {
+    /// Memory had it: fresh for so many milliseconds more, or past its freshness by so many.
+    pub(super) fn memory(left_millis: i64) -> Self {
+        Self(vec![hit(L1, left_millis)])
+    }
+
+    /// Whether what is shown is past its freshness.
+    pub(super) fn is_stale(&self) -> bool {
+        self.0.iter().any(|step| matches!(step, Step::Hit { stale: true, .. }))
+    }
+
+    /// The value came from below memory, `collapsed` with another caller's load.
+    pub(super) fn through_memory(below: &[Step], collapsed: bool) -> Self {
+        let mut steps = Vec::with_capacity(below.len() + 1);
+        steps.extend_from_slice(below);
+        steps.push(Step::Miss { tier: L1, collapsed });
+        Self(steps)
+    }
+}
+
+/// Seconds are rounded down, so that nothing seems fresher than it is, and what is stale is never 0.
+pub(super) fn hit(tier: &'static str, left_millis: i64) -> Step {
+    Step::Hit { tier, ttl_seconds: left_millis.div_euclid(1_000), stale: left_millis <= 0 }
+}
+
+pub(super) const fn miss(tier: &'static str) -> Step {
+    Step::Miss { tier, collapsed: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_rounded_down() {
+        assert_eq!(hit(L1, 4_999), Step::Hit { tier: "l1", ttl_seconds: 4, stale: false });
+        assert_eq!(hit(L1, 1), Step::Hit { tier: "l1", ttl_seconds: 0, stale: false });
+        assert_eq!(hit(L1, -1), Step::Hit { tier: "l1", ttl_seconds: -1, stale: true });
+        assert_eq!(hit(L1, -12_000), Step::Hit { tier: "l1", ttl_seconds: -12, stale: true });
+    }
+}

@@ -70,8 +70,10 @@ impl FromStr for RedisUrl {
     /// The message never repeats the text, which may hold a password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("rediss:") {
-            return Err("rediss:// is not supported, since this program is built without TLS for Redis; use redis:// \
-                        inside the region's own network");
+            return Err(
+                "rediss:// is not supported, since this program is built without TLS for Redis; use redis:// \
+                        inside the region's own network",
+            );
         }
         if text.starts_with("redis://") && text.into_connection_info().is_ok() {
             return Ok(Self(text.to_owned()));
@@ -93,7 +95,9 @@ impl FromStr for MemcachedServers {
             return Err(format!("must be at most {MAX_SERVERS} servers"));
         }
         if let Some(odd) = servers.iter().find(|server| !is_host_and_port(server)) {
-            return Err(format!("must be host:port[,host:port…], a host being a name or an IPv4 address, not {odd:?}"));
+            return Err(format!(
+                "must be host:port[,host:port…], a host being a name or an IPv4 address, not {odd:?}"
+            ));
         }
         let twice = |(place, server): (usize, &String)| servers.iter().take(place).any(|before| before == server);
         if let Some((_, server)) = servers.iter().enumerate().find(|pair| twice(*pair)) {

@@ -118,7 +118,9 @@ mod tests {
         let change = written(Some(&me), Word::Change, b"what");
         assert!(matches!(read(&change, &other), Some(Heard::Message(rest)) if rest == "what"));
         assert!(read(&change, &me).is_none());
-        assert!(matches!(read(&written(Some(&me), Word::Filled, b"key"), &other), Some(Heard::Filled(key)) if key == "key"));
+        assert!(
+            matches!(read(&written(Some(&me), Word::Filled, b"key"), &other), Some(Heard::Filled(key)) if key == "key")
+        );
         assert!(matches!(read(&written(None, Word::Everything, b""), &me), Some(Heard::Gap)));
         for garbage in [&b""[..], &[0; 15], &[0; 16], &[9; 40], &written(Some(&me), Word::Filled, b"\xff")] {
             assert!(read(garbage, &other).is_none(), "{garbage:?}");

@@ -18,7 +18,7 @@ use super::pending::{Batch, Pending};
 use super::scripts::Call;
 use super::verdict::{self, Failure};
 use crate::clock::Stopwatch;
-use crate::metrics::Metrics;
+use crate::metrics::{CacheOutcome, Metrics, Tier};
 
 /// Failures in a row after which Redis counts as away.
 const FAILURES_AT_MOST: u32 = 3;
@@ -120,7 +120,7 @@ impl Link {
         };
         let failure = error.as_ref().map_or(Failure::Once, verdict::failure);
         if failure != Failure::NoScript {
-            self.metrics.cache_request("l2", "error");
+            self.metrics.cache().request(Tier::L2, CacheOutcome::Error);
         }
         let too_many = || live.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= FAILURES_AT_MOST;
         if failure == Failure::Broken || (failure == Failure::Once && too_many()) {
@@ -164,7 +164,7 @@ impl Link {
 
     fn remember(&self, pending: &mut Pending, keys: Vec<String>, message: Bytes) {
         pending.add(keys, message);
-        self.metrics.cache_undelivered(pending.count());
+        self.metrics.cache().undelivered(pending.count());
     }
 
     /// Without a generation the value and the load under way count for nothing either: they go too, which frees memory and
@@ -224,7 +224,7 @@ impl Link {
             let batch = {
                 let mut pending = self.pending();
                 let Some(batch) = pending.next() else {
-                    self.metrics.cache_undelivered(0);
+                    self.metrics.cache().undelivered(0);
                     self.live.send_replace(Some(Arc::clone(live)));
                     return true;
                 };
@@ -234,7 +234,7 @@ impl Link {
             if told.is_err() {
                 let mut pending = self.pending();
                 pending.put_back(batch);
-                self.metrics.cache_undelivered(pending.count());
+                self.metrics.cache().undelivered(pending.count());
                 return false;
             }
         }

@@ -1,0 +1,78 @@
+//! What the processes of a region tell each other: which echoes have changed.
+
+use bytes::Bytes;
+use echoes_shared::{EchoId, Emotion, UserId};
+use serde::{Deserialize, Serialize};
+
+use super::Change;
+
+/// The version of the form below. A process that reads another doubts everything that it holds.
+const VERSION: u8 = 1;
+/// Changes in one message at most, about 150 bytes each.
+pub(super) const MAX_CHANGES: usize = 100;
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    v: u8,
+    changes: Vec<Told>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Told {
+    user: UserId,
+    echo: EchoId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    emotion: Option<Emotion>,
+    gone: bool,
+}
+
+/// What a message comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// These echoes have changed.
+    Changes(Vec<Change>),
+    /// Nobody knows what it says.
+    Unknown,
+}
+
+/// The message of these changes.
+pub(super) fn write(changes: &[Change]) -> Bytes {
+    let told = |change: &Change| {
+        let Change { user, echo, emotion, gone } = change.clone();
+        Told { user, echo, emotion, gone }
+    };
+    let message = Message { v: VERSION, changes: changes.iter().map(told).collect() };
+    // It has nothing that cannot be written; an empty message would be one that nobody knows.
+    serde_json::to_vec(&message).unwrap_or_default().into()
+}
+
+/// What a message of another process says.
+pub(super) fn read(message: &[u8]) -> News {
+    let Ok(message) = serde_json::from_slice::<Message>(message) else { return News::Unknown };
+    if message.v != VERSION {
+        return News::Unknown;
+    }
+    let change = |Told { user, echo, emotion, gone }| Change { user, echo, emotion, gone };
+    News::Changes(message.changes.into_iter().map(change).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::tests::echo;
+
+    #[test]
+    fn what_one_writes_another_reads() {
+        let change = |millis, emotion, gone| {
+            let echo = echo("ana", millis);
+            Change { user: echo.user_id, echo: echo.echo_id, emotion, gone }
+        };
+        let changes = [change(1, Some(Emotion::Happy), false), change(2, None, true)];
+        let message = write(&changes);
+        assert_eq!(read(&message), News::Changes(changes.to_vec()));
+        let newer = String::from_utf8(message.to_vec()).unwrap().replacen("\"v\":1", "\"v\":2", 1);
+        for unknown in [newer.as_bytes(), &message[1..], b"", b"{}"] {
+            assert_eq!(read(unknown), News::Unknown);
+        }
+    }
+}

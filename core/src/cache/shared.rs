@@ -1,0 +1,219 @@
+//! One flight below memory: the walk through Redis and Memcached, the load, and what is kept of it where.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use echoes_shared::Timestamp;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
+
+use super::envelope::Envelope;
+use super::lifetimes::millis;
+use super::redis::{Heard, Kept, Lease, Redis};
+use super::trail::Step;
+use super::walk::{Ask, Fill, Found, Freshness, Right, Walk};
+use super::{Key, Loaded, Tiers, Value};
+use crate::clock::Stopwatch;
+use crate::metrics::{CacheOutcome, Tier};
+use crate::store::StoreError;
+use crate::units;
+
+/// From its beginning to its end a flight takes this long at most; then those who wait are let go.
+const FLIGHT_DEADLINE: Duration = Duration::from_millis(1_500);
+/// A load is given so much at least, however long others' loads were awaited before.
+const MIN_LOAD_DEADLINE: Duration = Duration::from_millis(500);
+
+/// What a flight is about.
+#[derive(Debug, Clone)]
+pub(super) struct Errand {
+    pub key: Key,
+    /// The wall clock of whoever began it.
+    pub now: Timestamp,
+    /// A shared tier's value that is fresh for less does not do.
+    pub at_least: Duration,
+    /// For how long the indexes may be behind an invalidation that this process knows of.
+    pub settling_millis: Option<u64>,
+}
+
+impl Errand {
+    pub(super) fn new(key: &Key, now: Timestamp) -> Self {
+        Self { key: key.clone(), now, at_least: Duration::ZERO, settling_millis: None }
+    }
+}
+
+/// What came from below memory.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub value: Arc<Value>,
+    pub below: Vec<Step>,
+    pub fresh: Freshness,
+    /// Whether the key changed while it was loaded, as Redis says.
+    pub discarded: bool,
+}
+
+impl Tiers {
+    /// Walks through the shared tiers to the store, and back with what was found.
+    pub(super) async fn fetch<L, F>(&self, errand: &Errand, load: L) -> Result<Fetched, StoreError>
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
+    {
+        let watch = Stopwatch::start();
+        let name = errand.key.to_string();
+        let mut walk = Walk::new(self.memcached.is_some(), errand.at_least);
+        let mut ask = if self.redis.is_some() { Ask::Look } else { Ask::Load(None) };
+        let mut heard = None;
+        loop {
+            let Some(redis) = &self.redis else { return self.load(errand, &walk, None, watch, load).await };
+            ask = match ask {
+                Ask::Look => self.look(redis, &name, errand, &mut walk).await,
+                Ask::Fetch => self.fetch_far(&name, errand, &mut walk).await,
+                Ask::Promote { envelope, left } => {
+                    let kept = redis.keep(&name, envelope.stamp, None, envelope.encode(), left).await;
+                    walk.promoted(kept == Kept::Discarded)
+                }
+                Ask::Begin => {
+                    // Before the lease is asked for, so that no news of its end is missed.
+                    heard = Some(redis.hear());
+                    walk.begun(redis.begin(&name).await, &self.lifetimes)
+                }
+                Ask::Wait(at_most) => {
+                    if let Some(heard) = heard.as_mut() {
+                        // Filled or not, the next look says what there is.
+                        let _ = timeout(at_most, filled(heard, &name)).await;
+                    }
+                    Ask::Look
+                }
+                Ask::Load(right) => return self.load(errand, &walk, right, watch, load).await,
+                Ask::Show(found) => {
+                    let below = walk.steps(Some(&found));
+                    let Found { value, fresh, .. } = found;
+                    return Ok(Fetched { value, below, fresh, discarded: false });
+                }
+            };
+        }
+    }
+
+    async fn look(&self, redis: &Redis, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
+        let watch = Stopwatch::start();
+        let look = redis.look(name).await;
+        let (ask, outcome) = walk.looked(look, &self.lifetimes, |envelope| self.open(envelope, errand.now));
+        if let Some(outcome) = outcome {
+            self.metrics.took(Tier::L2, watch.elapsed());
+            self.metrics.request(Tier::L2, outcome);
+        }
+        ask
+    }
+
+    async fn fetch_far(&self, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
+        let watch = Stopwatch::start();
+        let bytes = match &self.memcached {
+            Some(memcached) => memcached.get(name).await,
+            None => None,
+        };
+        let (ask, outcome) =
+            walk.fetched(bytes.as_ref(), &self.lifetimes, |envelope| self.open(envelope, errand.now));
+        self.metrics.took(Tier::L3, watch.elapsed());
+        self.metrics.request(Tier::L3, outcome);
+        ask
+    }
+
+    /// The value in an envelope, without what is known to be deleted. One with an echo that has expired does not count.
+    fn open(&self, envelope: &Envelope, now: Timestamp) -> Result<Arc<Value>, CacheOutcome> {
+        let value = Value::decode(envelope.kind, envelope.payload.clone()).ok_or(CacheOutcome::Error)?;
+        if value.has_expired(now) {
+            return Err(CacheOutcome::Miss);
+        }
+        Ok(Arc::new(value.without(&self.departed)))
+    }
+
+    async fn load<L, F>(
+        &self,
+        errand: &Errand,
+        walk: &Walk<Arc<Value>>,
+        right: Option<Right>,
+        watch: Stopwatch,
+        load: L,
+    ) -> Result<Fetched, StoreError>
+    where
+        L: FnOnce() -> F + Send + 'static,
+        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
+    {
+        let left = FLIGHT_DEADLINE.saturating_sub(watch.elapsed()).max(MIN_LOAD_DEADLINE);
+        let watch = Stopwatch::start();
+        let loaded = within(left, load).await;
+        self.metrics.loaded(watch.elapsed());
+        let lease = right.as_ref().and_then(|right| right.lease).map(|token| Lease { token });
+        let value = match loaded {
+            Ok(loaded) => Arc::new(loaded.into_value(&errand.key, &self.departed)),
+            Err(error) => {
+                if let (Some(redis), Some(lease)) = (&self.redis, &lease) {
+                    redis.give_up(&errand.key.to_string(), lease).await;
+                }
+                return Err(error);
+            }
+        };
+        let young = right.as_ref().and_then(|right| right.settling_millis);
+        let settling = young.into_iter().chain(errand.settling_millis).min();
+        let fill = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
+        let discarded = match right {
+            Some(right) => self.keep(errand, &right, lease.as_ref(), &fill, &value).await == Kept::Discarded,
+            None => false,
+        };
+        Ok(Fetched { value, below: walk.steps(None), fresh: fill.memory, discarded })
+    }
+
+    /// Keeps a loaded value in the shared tiers, if its right still holds.
+    async fn keep(&self, errand: &Errand, right: &Right, lease: Option<&Lease>, fill: &Fill, value: &Value) -> Kept {
+        let Some(redis) = &self.redis else { return Kept::Away };
+        let name = errand.key.to_string();
+        let (kind, payload) = value.encode();
+        let envelope = |life_millis: u64| Envelope {
+            stamp: right.stamp,
+            filled_at_millis: right.begun_at_millis,
+            fresh_until_millis: right.begun_at_millis.saturating_add(life_millis),
+            brief: fill.memory.brief,
+            kind,
+            payload: payload.clone(),
+        };
+        let life = Duration::from_millis(fill.redis_millis);
+        let kept = redis.keep(&name, right.stamp, lease, envelope(fill.redis_millis).encode(), life).await;
+        if let (Kept::Yes, Some(memcached), false) = (kept, &self.memcached, fill.memory.brief) {
+            let life = Duration::from_millis(fill.memcached_millis);
+            memcached.set(&name, envelope(fill.memcached_millis).encode(), life).await;
+        }
+        kept
+    }
+}
+
+/// Runs a load in a task of its own, so that one that panics or hangs is an error like any other.
+async fn within<L, F>(deadline: Duration, load: L) -> Result<Loaded, StoreError>
+where
+    L: FnOnce() -> F + Send + 'static,
+    F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
+{
+    let unreachable = |cause: &str| StoreError::Unreachable { operation: "load", cause: cause.to_owned() };
+    let mut task = tokio::spawn(async move { units::counted(load()).await });
+    match timeout(deadline, &mut task).await {
+        Ok(Ok((loaded, consumed))) => {
+            units::consume(consumed);
+            loaded
+        }
+        Ok(Err(_)) => Err(unreachable("it ended without an answer")),
+        Err(_) => {
+            task.abort();
+            Err(unreachable("it had no answer in time"))
+        }
+    }
+}
+
+/// Waits until the key is said to be filled, or nothing more can be heard, or something was missed.
+async fn filled(heard: &mut Receiver<Heard>, name: &str) {
+    while let Ok(heard) = heard.recv().await {
+        match heard {
+            Heard::Filled(key) if key == name => return,
+            Heard::Gap => return,
+            Heard::Filled(_) | Heard::Message(_) => {}
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What a flight does next, from what it has been answered: no waiting and no clock in here, so that every order of events can be
+//! tried (see `model.rs`).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Lifetimes;
+use super::envelope::Envelope;
+use super::lifetimes::millis;
+use super::redis::{Begin, Look, Stamp};
+use super::trail::{self, L2, L3, Step};
+use crate::metrics::CacheOutcome;
+
+/// For how long another process's load is awaited at most.
+const MAX_WAIT: Duration = Duration::from_millis(500);
+
+/// What a walk wants next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ask<V> {
+    /// What Redis knows of the key.
+    Look,
+    /// What Memcached holds under the key.
+    Fetch,
+    /// To keep in Redis what Memcached had, for so long.
+    Promote { envelope: Envelope, left: Duration },
+    /// The lease of the load.
+    Begin,
+    /// News of another process's load, at most so long; then a look.
+    Wait(Duration),
+    /// The store. Without a right to it, what it says is kept in memory alone.
+    Load(Option<Right>),
+    /// Nothing: a shared tier has it.
+    Show(Found<V>),
+}
+
+/// The right to keep what is loaded from now on: it lasts as long as the key's generation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Right {
+    pub stamp: Stamp,
+    /// Redis's clock.
+    pub begun_at_millis: u64,
+    /// For how long the store's indexes may still be behind, where the generation is young.
+    pub settling_millis: Option<u64>,
+    pub lease: Option<[u8; 16]>,
+}
+
+/// A value of a shared tier.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Found<V> {
+    pub value: V,
+    pub fresh: Freshness,
+    /// The tier's name.
+    pub tier: &'static str,
+}
+
+/// How long a value may be shown from now on, and whether not a moment longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Freshness {
+    pub millis: u64,
+    pub brief: bool,
+}
+
+/// One flight's way through the shared tiers. `V` is what an envelope's payload is read as.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Walk<V> {
+    memcached: bool,
+    /// What is fresh for less is loaded again.
+    at_least_millis: u64,
+    known: Option<(Stamp, u64)>,
+    waited: bool,
+    found: Option<Found<V>>,
+    /// Whether the tiers had nothing that counts.
+    missed_l2: bool,
+    missed_l3: bool,
+}
+
+impl<V: Clone> Walk<V> {
+    pub(super) fn new(memcached: bool, at_least: Duration) -> Self {
+        let at_least_millis = millis(at_least);
+        Self {
+            memcached,
+            at_least_millis,
+            known: None,
+            waited: false,
+            found: None,
+            missed_l2: false,
+            missed_l3: false,
+        }
+    }
+
+    /// Redis's answer to a look. `read` reads a payload, or says why it does not count.
+    pub(super) fn looked(
+        &mut self,
+        look: Look,
+        lifetimes: &Lifetimes,
+        read: impl FnOnce(&Envelope) -> Result<V, CacheOutcome>,
+    ) -> (Ask<V>, Option<CacheOutcome>) {
+        self.known = None;
+        let (stamp, now_millis, bytes) = match look {
+            // What it failed to answer it has counted itself; while it is away it is not asked.
+            Look::Away => return (Ask::Load(None), None),
+            Look::Unknown => {
+                self.missed_l2 = true;
+                return (Ask::Begin, Some(CacheOutcome::Miss));
+            }
+            Look::Known { stamp, now_millis, value } => (stamp, now_millis, value),
+        };
+        self.known = Some((stamp, now_millis));
+        // What was promoted is older than what Redis is filled with, but no older than Memcached shows.
+        let oldest = lifetimes.redis.max(lifetimes.memcached);
+        match self.judge(L2, bytes.as_ref(), lifetimes.redis, oldest, read) {
+            Ok((_, found)) => (Ask::Show(found), Some(CacheOutcome::Hit)),
+            Err(outcome) => {
+                self.missed_l2 = true;
+                // Whoever filled Redis meanwhile filled Memcached after it.
+                let next = if self.memcached && !self.waited { Ask::Fetch } else { Ask::Begin };
+                (next, Some(outcome))
+            }
+        }
+    }
+
+    /// Memcached's answer.
+    pub(super) fn fetched(
+        &mut self,
+        bytes: Option<&Bytes>,
+        lifetimes: &Lifetimes,
+        read: impl FnOnce(&Envelope) -> Result<V, CacheOutcome>,
+    ) -> (Ask<V>, CacheOutcome) {
+        match self.judge(L3, bytes, lifetimes.memcached, lifetimes.memcached, read) {
+            Ok((envelope, found)) => {
+                // It lives no longer above than below: what is left to it here is the most that it gets there.
+                let left_millis = found.fresh.millis.min(millis(lifetimes.redis));
+                let now_millis = self.known.map_or(0, |(_, now_millis)| now_millis);
+                let envelope = Envelope { fresh_until_millis: now_millis.saturating_add(left_millis), ..envelope };
+                self.found = Some(found);
+                (Ask::Promote { envelope, left: Duration::from_millis(left_millis) }, CacheOutcome::Hit)
+            }
+            Err(outcome) => {
+                self.missed_l3 = true;
+                (Ask::Begin, outcome)
+            }
+        }
+    }
+
+    /// Redis's answer to a promotion: whether the key had changed since the look.
+    pub(super) fn promoted(&mut self, changed: bool) -> Ask<V> {
+        match self.found.take() {
+            Some(found) if !changed => Ask::Show(found),
+            _ => {
+                self.missed_l3 = true;
+                self.known = None;
+                Ask::Begin
+            }
+        }
+    }
+
+    /// Redis's answer to the wish to load.
+    pub(super) fn begun(&mut self, begin: Begin, lifetimes: &Lifetimes) -> Ask<V> {
+        let settle_millis = millis(lifetimes.settle);
+        match begin {
+            Begin::Away => Ask::Load(None),
+            Begin::Load { stamp, age_millis, now_millis, lease } => {
+                let settling_millis = settle_millis.checked_sub(age_millis).filter(|left| *left > 0);
+                let lease = Some(lease.token);
+                Ask::Load(Some(Right { stamp, begun_at_millis: now_millis, settling_millis, lease }))
+            }
+            Begin::Wait { lease_left } if !self.waited => {
+                self.waited = true;
+                Ask::Wait(lease_left.min(MAX_WAIT))
+            }
+            // Enough waited. How old the generation is it did not say: it may have begun just now.
+            Begin::Wait { .. } => Ask::Load(self.known.map(|(stamp, now_millis)| Right {
+                stamp,
+                begun_at_millis: now_millis,
+                settling_millis: Some(settle_millis),
+                lease: None,
+            })),
+        }
+    }
+
+    /// A shared tier's value counts if it is whole, of the generation of now, and its time is neither over nor yet to come.
+    fn judge(
+        &self,
+        tier: &'static str,
+        bytes: Option<&Bytes>,
+        lifetime: Duration,
+        oldest: Duration,
+        read: impl FnOnce(&Envelope) -> Result<V, CacheOutcome>,
+    ) -> Result<(Envelope, Found<V>), CacheOutcome> {
+        let (stamp, now_millis) = self.known.ok_or(CacheOutcome::Miss)?;
+        let envelope = Envelope::decode(bytes.ok_or(CacheOutcome::Miss)?).ok_or(CacheOutcome::Error)?;
+        if envelope.stamp != stamp {
+            return Err(CacheOutcome::Miss);
+        }
+        let left = envelope.left_millis(now_millis, millis(oldest)).ok_or(CacheOutcome::Miss)?;
+        let left = left.min(millis(lifetime));
+        if left < self.at_least_millis {
+            return Err(CacheOutcome::Miss);
+        }
+        let value = read(&envelope)?;
+        let fresh = Freshness { millis: left, brief: envelope.brief };
+        Ok((envelope, Found { value, fresh, tier }))
+    }
+
+    /// The tiers below memory on the way of what is shown, or, where that is nothing, of what was loaded.
+    pub(super) fn steps(&self, found: Option<&Found<V>>) -> Vec<Step> {
+        let (from, missed_l3, missed_l2) = match found {
+            Some(found) => (trail::hit(found.tier, signed(found.fresh.millis)), false, found.tier == L3),
+            None => (Step::Store, self.missed_l3, self.missed_l2),
+        };
+        let l3 = missed_l3.then(|| trail::miss(L3));
+        let l2 = missed_l2.then(|| trail::miss(L2));
+        [Some(from), l3, l2].into_iter().flatten().collect()
+    }
+}
+
+fn signed(millis: u64) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+/// How a loaded value is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fill {
+    pub memory: Freshness,
+    /// How long in Redis.
+    pub redis_millis: u64,
+    /// How long in Memcached.
+    pub memcached_millis: u64,
+}
+
+impl Fill {
+    /// For what was loaded within `took_millis`. `settling_millis` is for how long, counted from before the load, the indexes
+    /// may be behind: what was read of them is then loaded again.
+    pub(super) fn new(lifetimes: &Lifetimes, settling_millis: Option<u64>, took_millis: u64, absent: bool) -> Self {
+        let settled = settling_millis.map(|left| left.saturating_sub(took_millis));
+        let absence = absent.then(|| millis(lifetimes.absence));
+        let most = settled.into_iter().chain(absence).min();
+        let within = |lifetime| most.unwrap_or(u64::MAX).min(millis(lifetime));
+        Self {
+            memory: Freshness { millis: within(lifetimes.memory), brief: most.is_some() },
+            redis_millis: within(lifetimes.redis),
+            memcached_millis: within(lifetimes.memcached),
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::clock::Stopwatch;
 async fn a_look_and_a_begin_and_a_keep_are_one_round_trip_each() {
     let server = Server::start().await;
     let proxy = FaultProxy::before(server.address()).await;
-    let redis = process(&url(proxy.address), CALM).until_there().await;
+    let redis = process(&url(proxy.address), Patience { beat: MINUTE, ..CALM }).until_there().await;
     // Redis has learnt the scripts.
     redis.fill("other", "x").await;
 
@@ -82,7 +82,7 @@ async fn what_was_loaded_before_an_invalidation_is_never_kept() {
 #[tokio::test]
 async fn of_two_processes_one_loads_and_the_other_hears_of_it() {
     let server = Server::start().await;
-    let (one, two) = (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
+    let (one, two) = (process(&server.url(), CALM), process(&server.url(), CALM));
     let (mut own, mut others) = (one.hear(), two.hear());
     heard(&mut own, is_gap).await;
     heard(&mut others, is_gap).await;

@@ -72,7 +72,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
 
     let service =
-        Arc::new(Service::new(store.clone(), cache.clone(), region, config.cursor_keys, config.audio_bucket));
+        Arc::new(Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone()));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
         service,

@@ -58,8 +58,8 @@ impl Metrics {
     }
 
     /// Counts one answer.
-    pub fn http_request(&self, route: &str, status: u16, took: Duration) {
-        self.0.http_requests.with_label_values(&[route, &status.to_string()]).inc();
+    pub fn http_request(&self, route: &str, status: &str, took: Duration) {
+        self.0.http_requests.with_label_values(&[route, status]).inc();
         self.0.http_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
     }
 

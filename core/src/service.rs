@@ -61,7 +61,7 @@ pub struct Service {
 
 impl Service {
     /// A service over `store`, behind `cache`.
-    pub fn new(store: Store, cache: Cache, region: Region, cursor_keys: CursorKeys, audio_bucket: Name) -> Self {
+    pub fn new(store: Store, region: Region, cursor_keys: CursorKeys, audio_bucket: Name, cache: Cache) -> Self {
         Self { store, cache, region, cursor_keys, audio_bucket, pools: Pools::default() }
     }
 }

@@ -89,9 +89,13 @@ pub const BUCKET_NOTICE_DAYS: u32 = 7;
 /// service is built for six.
 pub const MAX_SHARDS: u16 = 64;
 
-/// Seconds after the last region's confirmation until an erasure is done: what a healthy edge may still show is gone by then
-/// (design: *within 65 s at a healthy edge*).
-pub const ERASURE_SETTLE_SECONDS: u64 = 65;
+/// Seconds for which a core's memory may show what was changed, where it could not be told: it is fresh for five, and shown for
+/// five more while it is refreshed (design, *Caching*).
+pub const CORE_MEMORY_SECONDS: u64 = 10;
+/// Seconds after the last region's confirmation until an erasure is done: what a core that could not be told may still show, and
+/// a healthy edge after it (design: *within 65 s at a healthy edge*), is gone by then.
+pub const ERASURE_SETTLE_SECONDS: u64 =
+    CORE_MEMORY_SECONDS + EDGE_FRESH_SECONDS as u64 + EDGE_STALE_WHILE_REVALIDATE_SECONDS as u64;
 
 /// Seconds that the edge serves a cached answer as fresh (design, *Caching*).
 pub const EDGE_FRESH_SECONDS: u32 = 5;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use echoes_core::cache::{Cache, CacheConfig, Lifetimes};
 use echoes_core::config::{Environment, ServeConfig};
 use echoes_core::metrics::Metrics;
 use echoes_core::service::Service;
@@ -128,5 +129,5 @@ fn service(store: Store) -> Arc<Service> {
     let config = ServeConfig::read(&Environment::new(look_up)).unwrap();
     let none = CacheConfig { memory_bytes: 0, redis: None, memcached: None };
     let cache = Cache::new(&none, config.store.region, Lifetimes::default(), Metrics::new().unwrap());
-    Arc::new(Service::new(store, cache, config.store.region, config.cursor_keys, config.audio_bucket))
+    Arc::new(Service::new(store, config.store.region, config.cursor_keys, config.audio_bucket, cache))
 }

@@ -1,6 +1,7 @@
 //! The outermost gate: every request gets an id, is measured, counted and logged once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
@@ -16,6 +17,10 @@ use crate::units;
 
 /// The label of requests that match no route.
 const NO_ROUTE: &str = "none";
+/// A hit that takes longer is worth a line.
+const SLOW: Duration = Duration::from_millis(100);
+/// How the tiers begin where the store was read.
+const STORE: &[u8] = b"echoes-store";
 
 /// Takes the edge's request id, or makes one, gives it to the handler and puts it on the answer.
 pub(super) async fn identify(mut request: Request, next: Next) -> Response {
@@ -25,6 +30,13 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let span = tracing::info_span!("request", request_id = %id);
     let response = next.run(request).instrument(span).await;
     answer::complete(response, &id)
+}
+
+/// Whether a cache had the answer, which is no error.
+fn is_hit(response: &Response) -> bool {
+    let status = response.status();
+    let tiers = response.headers().get(wire::CACHE_STATUS).map(HeaderValue::as_bytes);
+    (status.is_success() || status.is_redirection()) && tiers.is_some_and(|tiers| !tiers.starts_with(STORE))
 }
 
 /// Measures, counts and logs; names the region on the answer.
@@ -38,11 +50,16 @@ pub(super) async fn observe(
     let method = request.method().clone();
     let (mut response, consumed) = units::counted(next.run(request)).await;
     let route = path.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let status = response.status().as_u16();
+    let status = response.status();
     let took = watch.elapsed();
-    context.metrics.http_request(route, status, took);
+    context.metrics.http_request(route, status.as_str(), took);
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    tracing::info!(%method, route, status, took_us = micros, units = %consumed, "answered");
+    // What the caches answer at once is most of what there is, and nothing to look into: the metrics count it.
+    if took < SLOW && is_hit(&response) {
+        tracing::debug!(%method, route, status = status.as_u16(), took_us = micros, "answered");
+    } else {
+        tracing::info!(%method, route, status = status.as_u16(), took_us = micros, units = %consumed, "answered");
+    }
     response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }

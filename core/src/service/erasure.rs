@@ -40,3 +40,18 @@ impl Service {
         Ok(status.map(Erasure::from).ok_or_else(none)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use echoes_shared::policy::CORE_MEMORY_SECONDS;
+
+    use crate::cache::Lifetimes;
+
+    #[test]
+    fn an_erasure_settles_for_as_long_as_memory_may_show_what_is_gone() {
+        let Lifetimes { memory, memory_stale, .. } = Lifetimes::default();
+        assert_eq!(memory + memory_stale, Duration::from_secs(CORE_MEMORY_SECONDS));
+    }
+}

@@ -124,7 +124,7 @@ impl Engine {
     pub fn service_behind(&self, cache: Cache, prefix: &str, region: echoes_shared::Region) -> Service {
         let store = self.tables(prefix, region.as_str());
         let cursor_keys = CursorKeys::parse("test:secret-of-cursors").unwrap();
-        Service::new(store, cache, region, cursor_keys, "echoes-audio".parse().unwrap())
+        Service::new(store, region, cursor_keys, "echoes-audio".parse().unwrap(), cache)
     }
 
     /// A service of eu-west-1 over new, empty tables.

@@ -1,11 +1,14 @@
 //! Four regions with tables of their own and replication between them: a person is erased from all, whatever comes late.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use echoes_core::store::{CreateOutcome, ErasureList, ErasureStatus, LateLook, NewItem, Page, Store};
-use echoes_shared::{Echo, Emotion, IdempotencyKey, Region, Timestamp};
+use echoes_core::store::{CreateOutcome, ErasureList, ErasureStatus, Gone, LateLook, NewItem, Page, Store};
+use echoes_shared::{Echo, EchoId, Emotion, IdempotencyKey, Region, Timestamp};
+
+use futures_util::future::BoxFuture;
 
 use crate::cases::{content, user};
 use crate::engine::Engine;
@@ -35,6 +38,8 @@ struct World {
     writes: u64,
     now: Timestamp,
     cut: Option<Region>,
+    /// What each region's caches have been told of.
+    told: Arc<Mutex<BTreeSet<(Region, EchoId)>>>,
 }
 
 impl World {
@@ -47,7 +52,7 @@ impl World {
         }
         let now = "2026-11-22T22:59:53.372Z".parse().unwrap();
         let known = Region::ALL.map(|region| (region, BTreeMap::new())).into();
-        Self { client: engine.client(), prefix, stores, known, writes: 0, now, cut: None }
+        Self { client: engine.client(), prefix, stores, known, writes: 0, now, cut: None, told: Arc::default() }
     }
 
     fn table(&self, region: Region, table: &str) -> String {
@@ -124,7 +129,8 @@ impl World {
     /// What each region's worker does for so long, a round every ten seconds.
     async fn work(&mut self, seconds: u64) {
         for _ in 0..seconds / 10 {
-            for store in self.stores.values() {
+            for (region, store) in &self.stores {
+                let tell = |gone| self.tell(*region, gone);
                 let (entries, next) = store.erasures(ErasureList::Running, None, self.now).await.unwrap();
                 assert!(next.is_none());
                 for entry in entries {
@@ -134,6 +140,11 @@ impl World {
             self.replicate().await;
             self.now = self.now.plus_millis(10_000);
         }
+    }
+
+    fn tell(&self, region: Region, gone: Vec<Gone>) -> BoxFuture<'static, ()> {
+        self.told.lock().unwrap().extend(gone.into_iter().map(|gone| (region, gone.echo)));
+        Box::pin(async {})
     }
 
     async fn statuses(&self) -> Vec<Option<ErasureStatus>> {
@@ -222,6 +233,9 @@ async fn a_person_is_erased_from_every_region_and_nobody_else(engine: &Engine) {
     assert_eq!(world.statuses().await, ALL_RUNNING, "the settling is not over");
     world.work(50).await;
     assert_eq!(world.statuses().await, ALL_DONE);
+    let told = world.told.lock().unwrap().clone();
+    let each = |region| anas.iter().map(move |echo| (region, echo.echo_id));
+    assert_eq!(told, Region::ALL.into_iter().flat_map(each).collect(), "all caches were told of all");
     world.shows(std::slice::from_ref(&new)).await;
     for id in anas.iter().map(|echo| echo.echo_id) {
         assert_eq!(world.stores[&Region::ApSoutheast1].echo(id, world.now).await.unwrap(), None);
@@ -308,6 +322,7 @@ async fn an_echo_that_comes_after_the_end_is_buried(engine: &Engine) {
     assert_eq!(world.stores[&Region::UsWest2].create(&new, early).await.unwrap(), CreateOutcome::Created);
     world.replicate().await;
     let store = &world.stores[&Region::EuWest1];
+    let tell = |gone| world.tell(Region::EuWest1, gone);
     let (entries, _) = store.erasures(ErasureList::Done, None, world.now).await.unwrap();
     assert!(store.look_for_late_echoes(&entries[0], &mut LateLook::default(), &tell, world.now).await.unwrap());
     world.replicate().await;

@@ -32,6 +32,7 @@ mod raw;
 mod shards;
 mod sweep;
 mod timelines;
+mod told;
 mod tombstones;
 mod transfer;
 mod wire;
@@ -81,6 +82,7 @@ async fn stores(engine: &Engine) {
 async fn services(engine: &Engine) {
     batch::all(engine).await;
     timelines::all(engine).await;
+    told::all(engine).await;
     random::all(engine).await;
     wire::all(engine).await;
 }

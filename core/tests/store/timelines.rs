@@ -37,7 +37,7 @@ fn names<T>(people: &[(UserId, T)]) -> Vec<&str> {
 }
 
 fn body(list: &List) -> Value {
-    serde_json::to_value(list).unwrap()
+    serde_json::from_slice(&[&list.page.head[..], &list.page.tail[..]].concat()).unwrap()
 }
 
 async fn create(engine: &Engine, prefix: &str, name: &str, count: u8) {
@@ -63,11 +63,11 @@ async fn each_has_a_page_and_the_order_is_kept(engine: &Engine) {
     let lists: Vec<_> = several.read.iter().map(|(_, list)| body(list)).collect();
     assert_eq!(lists[0], json!({ "echoes": [] }));
     assert!(lists[1]["echoes"].as_array().unwrap().len() == 2 && lists[1].get("nextCursor").is_none());
-    let alone = service.timeline(&user("ana"), &ListQuery { limit: 2, ..ListQuery::default() }, now()).await.unwrap();
+    let alone = service.timeline(user("ana"), &ListQuery { limit: 2, ..ListQuery::default() }, now()).await.unwrap();
     assert_eq!(lists[2], body(&alone), "the same page as that person's own timeline, cursor and all");
     let cursor = lists[2]["nextCursor"].as_str().map(str::to_owned);
     let rest = ListQuery { cursor, ..ListQuery::default() };
-    let rest = body(&service.timeline(&user("ana"), &rest, now()).await.unwrap());
+    let rest = body(&service.timeline(user("ana"), &rest, now()).await.unwrap());
     assert_eq!(rest["echoes"].as_array().unwrap().len(), 3);
 
     let people: Vec<_> = (0..49).map(|nth| format!("nobody-{nth}")).chain(["ana".to_owned()]).collect();

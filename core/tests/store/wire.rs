@@ -24,6 +24,7 @@ pub async fn all(engine: &Engine) {
     let (_running, other) = serve(engine, Region::UsWest2).await;
     results_are_the_contracts(&home, &other).await;
     timelines_are_the_contracts(&home).await;
+    pages_are_the_contracts(&home).await;
 }
 
 async fn serve(engine: &Engine, region: Region) -> (watch::Sender<bool>, Core) {
@@ -48,8 +49,21 @@ struct Core {
 }
 
 impl Core {
-    /// The status, the head and the body of the answer.
+    /// The status, the head and the body of the answer, which is JSON.
     async fn call(&self, method: &str, target: &str, fallback: bool, body: &str) -> (u16, String, Value) {
+        let (status, head, body) = self.call_with(method, target, &[], fallback, body).await;
+        (status, head, serde_json::from_slice(&body).unwrap())
+    }
+
+    /// The same with more headers, and any body.
+    async fn call_with(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        fallback: bool,
+        body: &str,
+    ) -> (u16, String, Vec<u8>) {
         let url = format!("http://{}{target}", self.address);
         let mut own = vec![(CORE_REQUEST_ID, REQUEST_ID), (CORE_USER, "ana")];
         own.extend(fallback.then_some((CORE_FALLBACK, "1")));
@@ -57,7 +71,8 @@ impl Core {
         let call = Call { method, url: &url, headers: &own, body: body.as_bytes() };
         let signature = signature_headers(call, &key, self.region, now()).unwrap();
         let mut text = format!("{method} {target} HTTP/1.1\r\nhost: {}\r\n", self.address);
-        for (name, value) in own.into_iter().chain(signature.iter().map(|(name, value)| (&**name, &**value))) {
+        let signature = signature.iter().map(|(name, value)| (&**name, &**value));
+        for (name, value) in own.into_iter().chain(signature).chain(headers.iter().copied()) {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         let length = body.len();
@@ -65,11 +80,12 @@ impl Core {
         text.push_str(&format!("connection: close\r\n\r\n{body}"));
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_lowercase(), serde_json::from_str(body).unwrap())
+        (status, head.to_lowercase(), answer[end + 4..].to_vec())
     }
 
     async fn batch(&self, operations: &[Value], fallback: bool) -> Value {
@@ -135,4 +151,51 @@ async fn timelines_are_the_contracts(home: &Core) {
     assert!([200, 503].contains(&status), "{body}");
     let (status, _, problem) = home.call("GET", "/v1/timelines", false, "").await;
     assert_eq!((status, &problem["errors"][0]["field"]), (400, &json!("users")));
+}
+
+async fn pages_are_the_contracts(home: &Core) {
+    const FEED: &str = "/v1/emotions/calm/echoes?limit=3";
+    let create = json!({ "op": "create", "echo": { "emotion": "calm", "transcript": "x".repeat(500) } });
+    home.batch(&[create.clone(), create.clone(), create], false).await;
+    let (status, head, plain) = home.call_with("GET", FEED, &[], false, "").await;
+    let has = |head: &str, line: &str| assert!(head.contains(line), "{line}: {head}");
+    assert_eq!((status, plain.len() > 1_024), (200, true));
+    for line in ["cache-status: echoes-", "server-timing: ", "etag: w/\"", "vary: accept-encoding", "json\r\n"] {
+        has(&head, line);
+    }
+    has(&head, &format!("\r\ncontent-length: {}", plain.len()));
+    assert!(!head.contains("content-encoding"), "{head}");
+    let body: Value = serde_json::from_slice(&plain).unwrap();
+    assert_eq!(body["echoes"].as_array().map(Vec::len), Some(3));
+
+    let (status, head, short) = home.call_with("GET", FEED, &[("accept-encoding", "br, gzip")], false, "").await;
+    has(&head, "\r\ncontent-encoding: gzip");
+    has(&head, &format!("\r\ncontent-length: {}", short.len()));
+    let mut unpacked = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&short[..]), &mut unpacked).unwrap();
+    assert!(status == 200 && unpacked == plain && short.len() < plain.len() / 2);
+
+    let (status, head, nothing) = home.call_with("HEAD", FEED, &[], false, "").await;
+    has(&head, &format!("\r\ncontent-length: {}", plain.len()));
+    assert_eq!((status, nothing.len()), (200, 0));
+    let (_, from) = head.split_once("etag: ").unwrap();
+    let tag = from.lines().next().unwrap();
+    let (status, head, nothing) = home.call_with("GET", FEED, &[("if-none-match", tag)], false, "").await;
+    for line in [tag, "vary: accept-encoding", "cache-status: echoes-"] {
+        has(&head, line);
+    }
+    assert_eq!((status, nothing.len()), (304, 0));
+
+    let cursor = body["nextCursor"].as_str().unwrap();
+    let (status, head, rest) = home.call("GET", &format!("{FEED}&cursor={cursor}"), false, "").await;
+    has(&head, "cache-status: echoes-store; fwd=miss\r\n");
+    assert!(status == 200 && !rest["echoes"].as_array().unwrap().is_empty());
+
+    let one = format!("/v1/echoes/{}", body["echoes"][0]["echoId"].as_str().unwrap());
+    let (status, head, echo) = home.call("GET", &one, false, "").await;
+    has(&head, "etag: \"1\"");
+    has(&head, "cache-status: echoes-");
+    assert_eq!((status, &echo), (200, &body["echoes"][0]));
+    let (status, _, problem) = home.call("GET", "/v1/echoes/019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20", false, "").await;
+    assert_eq!((status, &problem["status"]), (404, &json!(404)));
 }

@@ -1,19 +1,18 @@
 //! Verifies a call at the core: default deny, every refusal named.
 //!
-//! The signature is recomputed with the `aws-sigv4` crate over the headers that the caller named and compared in constant
-//! time. The head is judged first, with the body hash it claims, so an unknown caller's body is never read.
+//! The signature is recomputed over the headers that the caller named and compared in constant time. The head is judged first,
+//! with the body hash it claims, so an unknown caller's body is never read.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, sign};
-use aws_sigv4::sign::v4;
 use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::keys::EdgeKeys;
-use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, settings};
+use super::canonical::{Request, SigningKey};
+use super::keys::{EdgeKey, EdgeKeys};
+use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR};
 use crate::policy::SIGNATURE_SKEW_SECONDS;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
@@ -78,13 +77,12 @@ pub struct Head<'a> {
 
 /// The body hash that a verified head claims.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClaimedBody(String);
+pub struct ClaimedBody([u8; 32]);
 
 impl ClaimedBody {
     /// Whether `body` is the one that was signed.
     pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
-        let hash = Sha256::digest(body);
-        let same = hex_bytes(&self.0).is_some_and(|claimed| claimed.ct_eq(hash.as_slice()).into());
+        let same: bool = self.0.ct_eq(Sha256::digest(body).as_slice()).into();
         if same { Ok(()) } else { Err(Refusal::BodyHash) }
     }
 }
@@ -94,12 +92,25 @@ impl ClaimedBody {
 pub struct Verifier {
     keys: EdgeKeys,
     region: Region,
+    derived: Arc<Mutex<Vec<Derived>>>,
 }
+
+/// What one key signs with on one day: to derive it costs as much as everything else. Only known keys and the days within five
+/// minutes of now come this far.
+#[derive(Debug)]
+struct Derived {
+    key_id: String,
+    day: String,
+    key: SigningKey,
+}
+
+/// Two keys on two days, around midnight.
+const MAX_DERIVED: usize = 4;
 
 impl Verifier {
     /// A verifier of calls to `region` under any of `keys`.
     pub fn new(keys: EdgeKeys, region: Region) -> Self {
-        Self { keys, region }
+        Self { keys, region, derived: Arc::default() }
     }
 
     /// Judges the head; the body must then be checked against the hash returned.
@@ -111,39 +122,44 @@ impl Verifier {
         let authorization = Authorization::parse(only(head.headers, AUTHORIZATION)?.ok_or(Refusal::Malformed)?)?;
         let signed = signed_headers(head.headers, authorization.signed_headers)?;
         let date = only(head.headers, DATE_HEADER)?.ok_or(Refusal::UnsignedHeader)?;
-        let at = check_date(date, now)?;
-        let key_id = self.check_scope(authorization.credential, date)?;
+        check_date(date, now)?;
+        let (key_id, scope) = self.check_scope(authorization.credential, date)?;
         let body_hash = only(head.headers, BODY_HASH_HEADER)?.ok_or(Refusal::UnsignedHeader)?;
         // `UNSIGNED-PAYLOAD` and the streaming forms are no hashes, so they end here for reads too.
-        hex_bytes(body_hash).ok_or(Refusal::BodyHash)?;
+        let claimed = hex_bytes(body_hash).ok_or(Refusal::BodyHash)?;
         let key = self.keys.find(key_id).ok_or(Refusal::UnknownKey)?;
-
-        let identity = Credentials::new(key.id(), key.secret(), None, None, "echoes").into();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(self.region.as_str())
-            .name(SERVICE)
-            .time(super::system_time(at))
-            .settings(settings())
-            .build()
-            .map_err(|_| Refusal::Malformed)?
-            .into();
-        let body = SignableBody::Precomputed(body_hash.to_owned());
-        let host = only(head.headers, HOST)?.ok_or(Refusal::UnsignedHeader)?;
-        let url = format!("http://{host}{}", head.target);
-        let request =
-            SignableRequest::new(head.method, url, signed.into_iter(), body).map_err(|_| Refusal::Malformed)?;
-        let (_, expected) = sign(request, &params).map_err(|_| Refusal::Malformed)?.into_parts();
+        let request = Request {
+            method: head.method,
+            target: head.target,
+            headers: &signed,
+            signed_headers: authorization.signed_headers,
+            body_hash,
+        };
+        let key = self.signing_key(key, date).ok_or(Refusal::Malformed)?;
+        let expected = key.sign(date, scope, request.hash());
         let same: bool = expected.as_bytes().ct_eq(authorization.signature.as_bytes()).into();
-        if same { Ok(ClaimedBody(body_hash.to_owned())) } else { Err(Refusal::Mismatch) }
+        if same { Ok(ClaimedBody(claimed)) } else { Err(Refusal::Mismatch) }
     }
 
-    /// The key's id, if the rest of the credential is this region's scope on the day of `date`.
-    fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<&'a str, Refusal> {
+    /// What `key` signs with on the day of `date`.
+    fn signing_key(&self, key: &EdgeKey, date: &str) -> Option<SigningKey> {
+        let day = date.get(..8)?;
+        let mut derived = self.derived.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = derived.iter().find(|known| known.day == day && known.key_id == key.id()) {
+            return Some(known.key.clone());
+        }
+        let new = SigningKey::derive(key.secret(), day, self.region.as_str(), SERVICE)?;
+        derived.truncate(MAX_DERIVED - 1);
+        derived.insert(0, Derived { key_id: key.id().to_owned(), day: day.to_owned(), key: new.clone() });
+        Some(new)
+    }
+
+    /// The key's id and the scope, if that is this region's on the day of `date`.
+    fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<(&'a str, &'a str), Refusal> {
         let (key_id, scope) = credential.split_once('/').ok_or(Refusal::Malformed)?;
         let day = date.get(..8).ok_or(Refusal::Skewed)?;
         let expected = [day, self.region.as_str(), SERVICE, TERMINATOR];
-        if scope.split('/').eq(expected) { Ok(key_id) } else { Err(Refusal::WrongScope) }
+        if scope.split('/').eq(expected) { Ok((key_id, scope)) } else { Err(Refusal::WrongScope) }
     }
 }
 
@@ -204,11 +220,11 @@ fn signed_headers<'a>(headers: &'a HeaderMap, names: &'a str) -> Result<Vec<(&'a
     listed.into_iter().map(|name| Ok((name, only(headers, name)?.ok_or(Refusal::UnsignedHeader)?))).collect()
 }
 
-/// The time of an `x-amz-date`, if it is within five minutes of `now`.
-fn check_date(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+/// Whether an `x-amz-date` is within five minutes of `now`.
+fn check_date(text: &str, now: Timestamp) -> Result<(), Refusal> {
     let at = amz_date(text).ok_or(Refusal::Skewed)?;
     let skew = now.epoch_seconds().abs_diff(at.epoch_seconds());
-    if skew <= SIGNATURE_SKEW_SECONDS { Ok(at) } else { Err(Refusal::Skewed) }
+    if skew <= SIGNATURE_SKEW_SECONDS { Ok(()) } else { Err(Refusal::Skewed) }
 }
 
 /// Reads `20261122T225953Z` by spelling it as a timestamp.
@@ -226,13 +242,18 @@ fn amz_date(text: &str) -> Option<Timestamp> {
 
 /// The 32 bytes of a lower-case hex SHA-256.
 fn hex_bytes(text: &str) -> Option<[u8; 32]> {
-    let lower = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if text.len() != 64 || !lower {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    if text.len() != 64 {
         return None;
     }
     let mut bytes = [0; 32];
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        let &[high, low] = pair else { return None };
+        *byte = (digit(high)? << 4) | digit(low)?;
     }
     Some(bytes)
 }

@@ -175,3 +175,22 @@ fn one_flipped_bit_of_the_signature_is_noticed() {
         assert_eq!(judge(&forged), Err(Refusal::Mismatch), "{at}");
     }
 }
+
+#[test]
+fn a_days_keys_are_kept_and_never_shown() {
+    let verifier = verifier();
+    for day in (0..3).chain(0..3) {
+        let at = now().plus_days(day);
+        for (id, secret) in [("EDGE1", "secret-one"), ("EDGE2", "secret-two")] {
+            let headers = signed_with(&EdgeKey::new(id, secret).unwrap(), REGION, at);
+            let head = Head { method: "POST", target: TARGET, headers: &headers };
+            assert!(verifier.verify(head, at).is_ok() && verifier.clone().verify(head, at).is_ok(), "{id} {day}");
+            let forged = signed_with(&EdgeKey::new(id, "guessed").unwrap(), REGION, at);
+            let head = Head { method: "POST", target: TARGET, headers: &forged };
+            assert_eq!(verifier.verify(head, at), Err(Refusal::Mismatch));
+        }
+        assert!(verifier.derived.lock().unwrap().len() <= MAX_DERIVED);
+    }
+    let shown = format!("{verifier:?}");
+    assert!(shown.contains("EDGE1") && !shown.contains("secret-"), "{shown}");
+}

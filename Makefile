@@ -24,7 +24,7 @@ help: ## This list
 	@printf '\nmake dev ARGS="--fresh --empty --full" passes arguments on; make test SECTIONS="native wasm black-box" chooses.\n'
 
 .PHONY: dev
-dev: setup-dev binaries worker ## Run the whole service on this machine until Ctrl-C (ARGS="--fresh --empty --full")
+dev: setup-$(if $(filter --full,$(ARGS)),full,dev) binaries worker ## Run the whole service on this machine until Ctrl-C (ARGS="--fresh --empty --full")
 	$(start)
 
 .PHONY: build
@@ -73,8 +73,8 @@ setup: setup-ci ## Install everything that any target needs, and nothing twice
 clean: ## Remove what was built and the local data; tools stay (.cache and node_modules hold them)
 	rm -rf target edge/build .echoes .wrangler edge/.wrangler
 
-.PHONY: setup-dev setup-test setup-bench setup-ci
-setup-dev setup-test setup-bench setup-ci: setup-%:
+.PHONY: setup-dev setup-full setup-test setup-bench setup-ci
+setup-dev setup-full setup-test setup-bench setup-ci: setup-%:
 	@infra/setup/setup.sh $*
 
 .PHONY: binaries

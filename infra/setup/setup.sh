@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a role needs and the machine lacks, and nothing twice: `setup.sh dev|test|bench|ci`.
+# Installs what a role needs and the machine lacks, and nothing twice: `setup.sh dev|full|test|bench|ci`.
 #
 # Each step is a file of steps/ with three functions: `title` names it, `is_done` looks at the real state (quickly), and
 # `install` brings that state about. Everything that needs no root goes into .cache/ and node_modules/.
@@ -11,10 +11,11 @@ dev=(prerequisites wasm-target worker-build wasm-bindgen npm)
 testing=("${dev[@]}" servers dynamodb-local python)
 case ${1:-} in
   dev)  steps=("${dev[@]}") ;;
+  full) steps=("${dev[@]}" servers) ;;
   test) steps=("${testing[@]}") ;;
   bench) steps=("${testing[@]}" bench-peers) ;;
   ci)   steps=("${testing[@]}" cargo-deny) ;;
-  *)    fail "usage: setup.sh dev|test|bench|ci" ;;
+  *)    fail "usage: setup.sh dev|full|test|bench|ci" ;;
 esac
 ROLE=$1
 

@@ -47,12 +47,17 @@ impl Control {
     /// Mends every region.
     pub fn heal_all(&self) {
         for state in self.regions() {
-            let whole = json!({ "core": "running", "dynamodb": "running", "partitioned": false, "lagMs": 0 });
+            let mut whole = json!({ "dynamodb": "running", "partitioned": false, "lagMs": 0 });
+            for server in ["redis", "memcached"] {
+                if state.get(server).is_some() {
+                    whole[server] = json!("running");
+                }
+            }
             let is_whole = whole.as_object().into_iter().flatten().all(|(name, value)| state[name] == *value);
-            if !is_whole {
-                // DynamoDB before the core, which is ready only when that answers.
+            if !is_whole || state["core"] != "running" {
+                // DynamoDB before the core, which is ready only when that answers; and whole even if the core stays away.
                 let name = state["name"].as_str().unwrap_or_default();
-                self.patch(name, &json!({ "dynamodb": "running", "partitioned": false, "lagMs": 0 })).expect(200);
+                self.patch(name, &whole).expect(200);
                 self.patch(name, &json!({ "core": "running" })).expect(200);
             }
         }

@@ -12,6 +12,7 @@
 )]
 
 pub mod batches;
+pub mod caches;
 pub mod cities;
 pub mod clock;
 pub mod control;
@@ -20,6 +21,8 @@ pub mod dynamodb;
 pub mod exchange;
 pub mod fresh;
 pub mod keys;
+pub mod metrics;
+pub mod one_more;
 pub mod people;
 pub mod process;
 pub mod programs;

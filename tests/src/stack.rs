@@ -28,7 +28,7 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Uses the stack of `ECHOES_STACK_STATE`, or starts a fresh and empty one.
+    /// Uses the stack of `ECHOES_STACK_STATE`, or starts a fresh, empty and full one.
     pub fn start() -> Self {
         if let Some(state) = settings::running_stack() {
             let world =
@@ -97,10 +97,10 @@ impl Stack {
     }
 }
 
-/// The command that starts a fresh and empty stack whose state is in `state`.
+/// The command that starts a fresh and empty stack with real cache servers, whose state is in `state`.
 pub fn command(state: &Path) -> Command {
     let mut command = Command::new(settings::stack_command());
-    command.args(["--fresh", "--empty", "--state"]).arg(state).current_dir(settings::root());
+    command.args(["--fresh", "--empty", "--full", "--state"]).arg(state).current_dir(settings::root());
     command
 }
 

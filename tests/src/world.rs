@@ -87,7 +87,7 @@ impl World {
         well.filter_map(|region| region["name"].as_str().map(str::to_owned)).collect()
     }
 
-    fn region(&self, region: Region) -> &Value {
+    pub(crate) fn region(&self, region: Region) -> &Value {
         let regions = self.file["regions"].as_array().expect("regions in stack.json");
         let found = regions.iter().find(|own| own["name"] == region.as_str());
         found.unwrap_or_else(|| panic!("no {region} in stack.json"))

@@ -36,7 +36,7 @@ pub struct Up {
     /// Load no sample echoes into an empty stack
     #[arg(long)]
     pub empty: bool,
-    /// Add real Redis, Memcached and OpenSearch servers (not there yet)
+    /// Add a real Redis and two real Memcached servers to each region
     #[arg(long)]
     pub full: bool,
     /// The folder of the stack's data, secrets and addresses

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::host::variable;
 
-/// The width of the longest part's name, `samples ap-southeast-1`.
-const NAME_WIDTH: usize = 22;
+/// The width of the longest part's name, `memcached ap-southeast-1/2`.
+const NAME_WIDTH: usize = 26;
 
 /// Colours of the terminal's own palette, so that they suit a dark and a light one.
 const COLOURS: [u8; 6] = [36, 33, 32, 35, 34, 31];

@@ -25,8 +25,10 @@ use tokio::sync::Mutex;
 
 use crate::clock::now_seconds;
 use crate::cloud::Cloud;
-use crate::cores::{CoreState, Cores};
-use crate::faults::DynamoState;
+use crate::cores::Cores;
+use crate::faults::{DynamoState, Faults};
+use crate::process::RunState;
+use crate::servers::{Kind, Servers};
 use crate::tokens::{TokenMint, TokenRequest};
 use change::Change;
 use problem::Refusal;
@@ -40,6 +42,8 @@ pub struct Control {
     pub cloud: Arc<Cloud>,
     /// Their cores.
     pub cores: Arc<Cores>,
+    /// Their cache servers, none without `--full`.
+    pub servers: Arc<Servers>,
     /// The signer of development tokens.
     pub mint: TokenMint,
     /// One change at a time, so that each answers with what it did.
@@ -51,8 +55,12 @@ pub struct Control {
 #[serde(rename_all = "camelCase")]
 struct RegionState {
     name: Region,
-    core: CoreState,
+    core: RunState,
     dynamodb: DynamoState,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<RunState>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memcached: Option<RunState>,
     partitioned: bool,
     lag_ms: u64,
     /// How many of its own writes at least one other region lacks.
@@ -103,7 +111,7 @@ async fn change_region(
 ) -> Result<Json<RegionState>, Refusal> {
     let name: Region =
         name.parse().map_err(|_| Refusal::new(Slug::NotFound, format!("no region is called {name:?}")))?;
-    let change = Change::parse(&readable(body)?)?;
+    let change = Change::parse(&readable(body)?, control.servers.is_empty())?;
     // A task of its own: a caller that goes away must not leave a change half made.
     let changed = tokio::spawn(async move { control.change(name, &change).await });
     let state = changed.await.map_err(anyhow::Error::from).flatten();
@@ -114,23 +122,51 @@ impl Control {
     async fn change(&self, name: Region, change: &Change) -> anyhow::Result<RegionState> {
         let _one_at_a_time = self.changing.lock().await;
         ensure!(!self.cores.is_closed(), "the stack is being stopped");
-        let before = self.cloud.region(name)?.faults();
+        let faults = self.cloud.region(name)?.faults();
+        let servers = change.servers().map(|(kind, _)| (kind, self.servers.state(name, kind)));
+        if let Err(error) = self.apply(name, change, faults).await {
+            // What was asked for is done as a whole or not at all.
+            let restored = self.restore(name, faults, servers).await;
+            restored.with_context(|| format!("{error:#}; and the other changes could not be taken back"))?;
+            return Err(error);
+        }
+        self.state(name)
+    }
+
+    /// The core comes last, since it gets ready only with a store.
+    async fn apply(&self, name: Region, change: &Change, before: Faults) -> anyhow::Result<()> {
+        for (kind, wanted) in change.servers() {
+            if let Some(wanted) = wanted {
+                self.servers.set(name, kind, wanted).await?;
+            }
+        }
         let after = change.over(before);
         if after != before {
             self.cloud.set_faults(name, after).await?;
         }
         if let Some(core) = change.core {
-            // After the faults, since a core gets ready only with a store; a failure therefore takes them back.
-            let with_store = after.dynamodb == DynamoState::Running;
-            if let Err(error) = self.cores.set(name, core, with_store).await {
-                if after != before {
-                    let restored = self.cloud.set_faults(name, before).await;
-                    restored.with_context(|| format!("{error:#}; and the other changes could not be taken back"))?;
-                }
-                return Err(error);
+            self.cores.set(name, core, after.dynamodb == DynamoState::Running).await?;
+        }
+        Ok(())
+    }
+
+    async fn restore(
+        &self,
+        name: Region,
+        faults: Faults,
+        servers: [(Kind, Option<RunState>); Kind::ALL.len()],
+    ) -> anyhow::Result<()> {
+        if self.cloud.region(name)?.faults() != faults {
+            self.cloud.set_faults(name, faults).await?;
+        }
+        for (kind, state) in servers {
+            if let Some(state) = state
+                && self.servers.state(name, kind) != Some(state)
+            {
+                self.servers.set(name, kind, state).await?;
             }
         }
-        self.state(name)
+        Ok(())
     }
 
     fn state(&self, name: Region) -> anyhow::Result<RegionState> {
@@ -139,6 +175,8 @@ impl Control {
             name,
             core: self.cores.state(name),
             dynamodb: faults.dynamodb,
+            redis: self.servers.state(name, Kind::Redis),
+            memcached: self.servers.state(name, Kind::Memcached),
             partitioned: faults.partitioned,
             lag_ms: faults.lag_ms,
             backlog: self.cloud.backlog(name)?,

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use echoes_shared::Region;
+use futures_util::future::join_all;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 
 use crate::probe::wait_for;
-use crate::process::Process;
+use crate::process::{Process, RunState};
 
 /// How long a core may take until it is ready.
 const READY: Duration = Duration::from_secs(30);
@@ -19,18 +19,6 @@ const CORE_DRAIN: Duration = Duration::from_secs(5);
 /// How long a core may take to stop before it is killed.
 pub const GRACE: Duration = Duration::from_secs(6);
 const _: () = assert!(GRACE.as_millis() > CORE_DRAIN.as_millis(), "a core that drains must not be killed");
-
-/// How a core is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum CoreState {
-    /// It runs.
-    Running,
-    /// Its process has ended: its ports refuse.
-    Stopped,
-    /// Its process is there but does nothing: its ports accept and never answer.
-    Hung,
-}
 
 /// The cores of a stack; none in a stack made for tests of the cloud alone.
 #[derive(Debug, Default)]
@@ -46,7 +34,7 @@ struct Core {
     /// Where its `/readyz` and `/healthz` are.
     admin: String,
     process: Process,
-    state: Mutex<CoreState>,
+    state: Mutex<RunState>,
 }
 
 impl Cores {
@@ -54,15 +42,15 @@ impl Cores {
     #[must_use]
     pub fn new(processes: Vec<(Region, String, Process)>) -> Self {
         let stopped =
-            |(region, admin, process)| Core { region, admin, process, state: Mutex::new(CoreState::Stopped) };
+            |(region, admin, process)| Core { region, admin, process, state: Mutex::new(RunState::Stopped) };
         Self { all: processes.into_iter().map(stopped).collect(), closed: AtomicBool::new(false) }
     }
 
     /// How a region's core is: `Stopped` when there is none.
     #[must_use]
-    pub fn state(&self, region: Region) -> CoreState {
+    pub fn state(&self, region: Region) -> RunState {
         let core = self.all.iter().find(|core| core.region == region);
-        core.map_or(CoreState::Stopped, Core::state)
+        core.map_or(RunState::Stopped, Core::state)
     }
 
     /// Brings a region's core into `wanted`, and answers when it is. `with_store` says whether its DynamoDB answers:
@@ -70,22 +58,22 @@ impl Cores {
     ///
     /// # Errors
     /// When there is no core, it does not start in time, or the stack is being stopped.
-    pub async fn set(&self, region: Region, wanted: CoreState, with_store: bool) -> anyhow::Result<()> {
+    pub async fn set(&self, region: Region, wanted: RunState, with_store: bool) -> anyhow::Result<()> {
         let core = self.all.iter().find(|core| core.region == region);
         let core = core.with_context(|| format!("this stack runs no core for {region}"))?;
         ensure!(!self.is_closed(), "the stack is being stopped");
         match (core.state(), wanted) {
-            (CoreState::Running, CoreState::Running)
-            | (CoreState::Stopped, CoreState::Stopped)
-            | (CoreState::Hung, CoreState::Hung) => return Ok(()),
-            (CoreState::Hung, CoreState::Running) => core.process.go_on(),
-            (CoreState::Running, CoreState::Hung) => core.process.hang(),
-            (CoreState::Stopped, CoreState::Running) => core.start(with_store).await?,
-            (CoreState::Stopped, CoreState::Hung) => {
+            (RunState::Running, RunState::Running)
+            | (RunState::Stopped, RunState::Stopped)
+            | (RunState::Hung, RunState::Hung) => return Ok(()),
+            (RunState::Hung, RunState::Running) => core.process.go_on(),
+            (RunState::Running, RunState::Hung) => core.process.hang(),
+            (RunState::Stopped, RunState::Running) => core.start(with_store).await?,
+            (RunState::Stopped, RunState::Hung) => {
                 core.start(with_store).await?;
                 core.process.hang();
             }
-            (_, CoreState::Stopped) => core.process.stop(GRACE).await,
+            (_, RunState::Stopped) => core.process.stop(GRACE).await,
         }
         core.set_state(wanted);
         Ok(())
@@ -102,7 +90,7 @@ impl Cores {
         self.closed.store(true, Ordering::SeqCst);
         let mut stops = Vec::new();
         for core in &self.all {
-            core.set_state(CoreState::Stopped);
+            core.set_state(RunState::Stopped);
             stops.push(core.process.close(GRACE));
         }
         // Driven together: each closes its process and sends its signal at once, and only then waits.
@@ -112,36 +100,17 @@ impl Cores {
 
 impl Core {
     async fn start(&self, with_store: bool) -> anyhow::Result<()> {
-        self.process.start()?;
         let path = if with_store { "readyz" } else { "healthz" };
         let address = format!("{}/{path}", self.admin);
-        let outcome = tokio::select! {
-            ready = wait_for(&address, |status| status == StatusCode::OK, READY) => {
-                ready.and_then(|()| Ok(self.process.watch_over()?))
-            }
-            death = self.process.ended() => Err(death.into()),
-        };
-        if outcome.is_err() {
-            self.process.stop(GRACE).await;
-        }
-        outcome
+        let ready = wait_for(&address, |status| status == StatusCode::OK, READY);
+        self.process.start_until(ready, GRACE).await
     }
 
-    fn state(&self) -> CoreState {
+    fn state(&self) -> RunState {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_state(&self, state: CoreState) {
+    fn set_state(&self, state: RunState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
-}
-
-/// Drives every future to its end, together.
-async fn join_all(futures: Vec<impl Future<Output = ()>>) {
-    let mut waiting: Vec<_> = futures.into_iter().map(Box::pin).collect();
-    std::future::poll_fn(|context| {
-        waiting.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
 }

@@ -39,31 +39,51 @@ pub struct RegionPorts {
     pub admin: u16,
     /// The DynamoDB engine's front.
     pub dynamodb: u16,
+    /// With `--full`: its Redis.
+    pub redis: u16,
+    /// With `--full`: its Memcached servers.
+    pub memcached: [u16; 2],
 }
 
 impl RegionPorts {
     /// The ports of `region`.
     #[must_use]
     pub const fn of(region: Region) -> Self {
-        let (core, admin, dynamodb) = match region {
-            Region::UsEast1 => (7001, 7101, 8001),
-            Region::UsWest2 => (7002, 7102, 8002),
-            Region::EuWest1 => (7003, 7103, 8003),
-            Region::ApSoutheast1 => (7004, 7104, 8004),
+        let (core, admin, dynamodb, redis, memcached) = match region {
+            Region::UsEast1 => (7001, 7101, 8001, 6401, [11401, 11402]),
+            Region::UsWest2 => (7002, 7102, 8002, 6402, [11403, 11404]),
+            Region::EuWest1 => (7003, 7103, 8003, 6403, [11405, 11406]),
+            Region::ApSoutheast1 => (7004, 7104, 8004, 6404, [11407, 11408]),
         };
-        Self { core, admin, dynamodb }
+        Self { core, admin, dynamodb, redis, memcached }
+    }
+
+    /// The value of `ECHOES_REDIS_URL`.
+    #[must_use]
+    pub fn redis_url(self) -> String {
+        format!("redis://{}", loopback(self.redis))
+    }
+
+    /// The value of `ECHOES_MEMCACHED_SERVERS`.
+    #[must_use]
+    pub fn memcached_servers(self) -> String {
+        self.memcached.map(|port| loopback(port).to_string()).join(",")
     }
 }
 
-/// Every fixed port with the name of the part that listens there.
+/// Every fixed port of a stack with the name of the part that listens there; `full` is `--full`.
 #[must_use]
-pub fn fixed_ports() -> Vec<(u16, String)> {
+pub fn fixed_ports(full: bool) -> Vec<(u16, String)> {
     let mut ports = Vec::new();
     for region in Region::ALL {
-        let RegionPorts { core, admin, dynamodb } = RegionPorts::of(region);
+        let RegionPorts { core, admin, dynamodb, redis, memcached } = RegionPorts::of(region);
         ports.push((dynamodb, format!("dynamodb {region}")));
         ports.push((core, format!("core {region}")));
         ports.push((admin, format!("core {region} (admin)")));
+        if full {
+            ports.push((redis, format!("redis {region}")));
+            ports.extend(memcached.map(|port| (port, format!("memcached {region}"))));
+        }
     }
     ports.push((S3_PORT, "s3".to_owned()));
     ports.push((CONTROL_PORT, "control".to_owned()));

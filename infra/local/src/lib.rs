@@ -2,7 +2,8 @@
 //!
 //! [`cloud`] puts the parts of one machine together: per region an embedded `DynamoDB` engine ([`replica`]) behind a
 //! front that can be stopped or throttled ([`front`]), replication between the regions ([`replication`]), an S3 server
-//! ([`s3`]) and the control API ([`control`]). [`supervisor`] starts those, four cores and the edge, and stops them.
+//! ([`s3`]) and the control API ([`control`]). [`supervisor`] starts those, four cores and the edge, with `--full` real
+//! cache servers ([`servers`]) besides, and stops them.
 
 pub mod accept;
 pub mod cli;
@@ -24,5 +25,6 @@ pub mod replication;
 pub mod s3;
 pub mod samples;
 pub mod secrets;
+pub mod servers;
 pub mod supervisor;
 pub mod tokens;

@@ -1,11 +1,15 @@
 //! A child process in a process group of its own, with its output prefixed and its death reported.
 
+mod death;
 mod group;
+mod output;
+mod run_state;
+mod spec;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
-use std::fmt;
 use std::future::pending;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,60 +18,18 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::console::Console;
 use group::Group;
+use output::pump;
 use watcher::{Lines, Watcher};
 
-/// Longer lines are cut into pieces.
-const LINE_BYTES: u64 = 16 * 1024;
-
-/// What to run.
-#[derive(Clone)]
-pub struct Spec {
-    /// The program, by path or by name.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<String>,
-    /// Its whole environment, or `None` to inherit this process's.
-    pub env: Option<Vec<(String, String)>>,
-}
-
-/// Variables by name only: some of their values are secrets.
-impl fmt::Debug for Spec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.env.as_ref().map(|env| env.iter().map(|(name, _value)| name.as_str()).collect::<Vec<_>>());
-        let Self { program, args, env: _ } = self;
-        f.debug_struct("Spec").field("program", program).field("args", args).field("env", &names).finish()
-    }
-}
-
-/// How a process ended.
-#[derive(Debug, Clone)]
-pub struct Death {
-    /// The part's name.
-    pub name: String,
-    /// Whether it says that it did what it was to do.
-    pub success: bool,
-    /// How it ended: `exit status: 1`.
-    pub status: String,
-    /// The last lines it printed, oldest first.
-    pub last_lines: Vec<String>,
-}
-
-impl fmt::Display for Death {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ended: {}", self.name, self.status)?;
-        self.last_lines.iter().try_for_each(|line| write!(f, "\n  {line}"))
-    }
-}
-
-impl std::error::Error for Death {}
+pub use death::Death;
+pub use run_state::RunState;
+pub use spec::Spec;
 
 /// A child that can be started, stopped, hung and started again.
 #[derive(Debug)]
@@ -92,6 +54,8 @@ struct Running {
     group: Arc<Group>,
     /// Its end is nobody's surprise: somebody asked for it, or waits for it.
     expected: Arc<AtomicBool>,
+    /// It has been told to do nothing.
+    hung: Arc<AtomicBool>,
     /// How it ended, once it has.
     ended: watch::Receiver<Option<Death>>,
 }
@@ -126,8 +90,9 @@ impl Process {
 
         let lines = Lines::default();
         let mut outputs = Vec::new();
-        outputs.extend(child.stdout.take().map(|out| self.pump(out, &lines)));
-        outputs.extend(child.stderr.take().map(|out| self.pump(out, &lines)));
+        let name = || self.name.clone();
+        outputs.extend(child.stdout.take().map(|out| pump(out, self.console, name(), lines.clone())));
+        outputs.extend(child.stderr.take().map(|out| pump(out, self.console, name(), lines.clone())));
         let expected = Arc::new(AtomicBool::new(true));
         let (report, ended) = watch::channel(None);
         let watcher = Watcher {
@@ -138,8 +103,28 @@ impl Process {
             report,
         };
         tokio::spawn(watcher.watch(child, outputs, lines));
-        slot.running = Some(Running { group, expected, ended });
+        slot.running = Some(Running { group, expected, hung: Arc::default(), ended });
         Ok(())
+    }
+
+    /// Starts it, waits until it is `ready`, and watches over it from then on. What does not get ready is stopped again.
+    ///
+    /// # Errors
+    /// What kept it from running or from getting ready, its own end included.
+    pub async fn start_until(
+        &self,
+        ready: impl Future<Output = anyhow::Result<()>>,
+        grace: Duration,
+    ) -> anyhow::Result<()> {
+        self.start()?;
+        let outcome = tokio::select! {
+            ready = ready => ready.and_then(|()| Ok(self.watch_over()?)),
+            death = self.ended() => Err(death.into()),
+        };
+        if outcome.is_err() {
+            self.stop(grace).await;
+        }
+        outcome
     }
 
     /// From now on its end is reported, unless [`Self::stop`] asks for it.
@@ -206,6 +191,7 @@ impl Process {
         if let Some(running) = &slot.running
             && !slot.closed
         {
+            running.hung.store(true, Ordering::SeqCst);
             running.group.signal(Signal::SIGSTOP);
         }
     }
@@ -214,6 +200,17 @@ impl Process {
     pub fn go_on(&self) {
         if let Some(running) = &self.lock().running {
             running.group.signal(Signal::SIGCONT);
+            running.hung.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// How it is, also after an end that nobody asked for.
+    #[must_use]
+    pub fn state(&self) -> RunState {
+        match &self.lock().running {
+            Some(running) if running.lives() && running.hung.load(Ordering::SeqCst) => RunState::Hung,
+            Some(running) if running.lives() => RunState::Running,
+            _ => RunState::Stopped,
         }
     }
 
@@ -229,27 +226,6 @@ impl Process {
         pending().await
     }
 
-    fn pump(&self, output: impl AsyncRead + Unpin + Send + 'static, lines: &Lines) -> JoinHandle<()> {
-        let (console, name, lines) = (self.console, self.name.clone(), lines.clone());
-        tokio::spawn(async move {
-            let mut reader = BufReader::new(output);
-            let mut line = Vec::new();
-            loop {
-                line.clear();
-                let mut piece = (&mut reader).take(LINE_BYTES);
-                match piece.read_until(b'\n', &mut line).await {
-                    Ok(0) | Err(_) => return,
-                    Ok(_) => {
-                        let text = String::from_utf8_lossy(&line);
-                        let text = text.trim_end();
-                        console.line(&name, text);
-                        lines.push(text);
-                    }
-                }
-            }
-        })
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,109 +234,5 @@ impl Process {
 impl Running {
     fn lives(&self) -> bool {
         self.ended.borrow().is_none()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shell(script: &str) -> (Process, mpsc::Receiver<Death>) {
-        let (sender, receiver) = mpsc::channel(1);
-        let spec = Spec { program: "sh".into(), args: vec!["-c".to_owned(), script.to_owned()], env: None };
-        let process = Process::new("test".to_owned(), spec, Console::new(), sender);
-        (process, receiver)
-    }
-
-    #[tokio::test]
-    async fn a_death_is_reported_with_the_last_lines() {
-        let (process, mut deaths) = shell("sleep 0.2; echo one; echo two >&2; exit 3");
-        process.start().unwrap();
-        process.watch_over().unwrap();
-        let death = deaths.recv().await.unwrap();
-        assert_eq!(death.name, "test");
-        assert!(death.status.contains('3'), "{}", death.status);
-        let mut lines = death.last_lines;
-        lines.sort();
-        assert_eq!(lines, ["one", "two"]);
-    }
-
-    #[tokio::test]
-    async fn a_stop_ends_the_whole_group_and_is_no_death() {
-        let (process, mut deaths) = shell("sleep 600 & sleep 600");
-        process.start().unwrap();
-        process.watch_over().unwrap();
-        process.hang();
-        process.stop(Duration::from_secs(5)).await;
-        drop(process);
-        assert!(deaths.recv().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn what_ignores_a_request_to_stop_is_killed() {
-        let (process, mut deaths) = shell("trap '' TERM; while true; do sleep 1; done");
-        process.start().unwrap();
-        process.watch_over().unwrap();
-        process.stop(Duration::from_millis(300)).await;
-        drop(process);
-        assert!(deaths.recv().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_run_to_the_end_tells_failure_from_success() {
-        let limit = Duration::from_secs(5);
-        let run = async |script| {
-            let (process, _deaths) = shell(script);
-            process.start().unwrap();
-            process.finish(limit).await
-        };
-        assert!(run("exit 0").await.is_ok());
-        let error = run("echo why; exit 1").await.unwrap_err();
-        assert!(error.to_string().ends_with("why"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn what_the_dead_left_behind_is_killed_at_once() {
-        // The one left behind holds the pipe: it closes when that one is gone.
-        let (process, _deaths) = shell("sleep 600 & echo left; exit 0");
-        let begun = tokio::time::Instant::now();
-        process.start().unwrap();
-        process.finish(Duration::from_secs(5)).await.unwrap();
-        assert!(!process.lives());
-        assert!(begun.elapsed() < Duration::from_secs(5));
-        process.stop(Duration::from_secs(5)).await;
-    }
-
-    #[tokio::test]
-    async fn a_stop_that_was_given_up_is_taken_up_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let deaf = folder.path().join("deaf");
-        let script = format!("trap '' TERM; : >'{}'; while true; do sleep 1; done", deaf.display());
-        let (process, _deaths) = shell(&script);
-        process.start().unwrap();
-        while !deaf.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        assert!(timeout(Duration::from_millis(50), process.stop(Duration::from_secs(60))).await.is_err());
-        assert!(process.lives());
-        process.stop(Duration::from_millis(50)).await;
-        assert!(!process.lives());
-    }
-
-    #[tokio::test]
-    async fn what_is_closed_does_not_start() {
-        let (process, _deaths) = shell("sleep 600");
-        process.start().unwrap();
-        assert!(process.start().is_err(), "once is enough");
-        process.close(Duration::from_secs(5)).await;
-        assert!(process.start().is_err());
-        assert!(!process.lives());
-    }
-
-    #[test]
-    fn debug_output_names_variables_and_keeps_their_values() {
-        let env = Some(vec![("AWS_SECRET_ACCESS_KEY".to_owned(), "hush".to_owned())]);
-        let text = format!("{:?}", Spec { program: "sh".into(), args: Vec::new(), env });
-        assert!(text.contains("AWS_SECRET_ACCESS_KEY") && !text.contains("hush"), "{text}");
     }
 }

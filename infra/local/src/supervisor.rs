@@ -1,12 +1,13 @@
 //! `echoes-local up`: starts the parts in order, watches over them in the foreground and stops them all.
 
+mod caches;
 mod environment;
 mod preflight;
 mod stack;
 mod stack_file;
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write as _, stderr};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -18,13 +19,10 @@ use tokio::time::{Duration, Instant};
 
 use crate::cli::Up;
 use crate::console::Console;
-use crate::layout::{CONTROL_PORT, EDGE_PORT, RegionPorts, S3_PORT, url};
+use crate::layout::{CONTROL_PORT, EDGE_PORT, RegionPorts, S3_PORT, loopback, url};
 use crate::secrets::Secrets;
 use stack::Stack;
 use stack_file::StackFile;
-
-/// Wrong usage, as everywhere in Echoes.
-const USAGE: u8 = 2;
 
 /// Runs a stack until a signal or a death ends it.
 ///
@@ -32,15 +30,15 @@ const USAGE: u8 = 2;
 /// What kept it from starting, or which part died; everything that had started is stopped by then.
 pub async fn up(options: Up) -> anyhow::Result<ExitCode> {
     let console = Console::new();
-    if options.full {
-        // Nothing is left to tell when standard error is gone.
-        let _written = writeln!(stderr(), "error: --full: real Redis, Memcached and OpenSearch are not there yet");
-        return Ok(ExitCode::from(USAGE));
-    }
     let begun = Instant::now();
     let mut stop_signal = std::pin::pin!(stop_signal()?);
-    preflight::ports_are_free(!options.edge.is_empty())?;
+    let full = options.full;
+    preflight::ports_are_free(!options.edge.is_empty(), full)?;
     preflight::program_exists(&options.binary)?;
+    if full {
+        preflight::servers_exist()?;
+        console.line("local", "--full: Redis and Memcached are real servers; OpenSearch is not part of it yet");
+    }
     let secrets = prepare_state(&options)?;
 
     let (deaths, mut died) = mpsc::channel(16);
@@ -53,7 +51,7 @@ pub async fn up(options: Up) -> anyhow::Result<ExitCode> {
     };
     let outcome = match outcome {
         Ok(true) => {
-            console.print(&summary(with_edge, begun.elapsed()));
+            console.print(&summary(with_edge, full, begun.elapsed()));
             tokio::select! {
                 Some(death) = died.recv() => Err(death.into()),
                 () = &mut stop_signal => Ok(()),
@@ -75,7 +73,7 @@ fn prepare_state(options: &Up) -> anyhow::Result<Secrets> {
     StackFile::remove_stale(state)?;
     forget_data(state, options.fresh)?;
     let secrets = Secrets::load_or_create(state)?;
-    environment::write_files(state, &secrets)?;
+    environment::write_files(state, &secrets, options.full)?;
     Ok(secrets)
 }
 
@@ -113,7 +111,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 }
 
 /// What a reader looks for in a screen full of logs.
-fn summary(with_edge: bool, took: Duration) -> String {
+fn summary(with_edge: bool, full: bool, took: Duration) -> String {
     let mut text = format!("\nready after {:.1} s\n\n", took.as_secs_f64());
     let mut row = |name: &str, value: String| {
         let _written = writeln!(text, "  {name:<16}{value}");
@@ -127,6 +125,9 @@ fn summary(with_edge: bool, took: Duration) -> String {
         let ports = RegionPorts::of(region);
         let (core, admin) = (url(ports.core), ports.admin);
         row(region.as_str(), format!("core {core} (admin {admin})  dynamodb {}", url(ports.dynamodb)));
+        if full {
+            row("", format!("redis {}  memcached {}", loopback(ports.redis), ports.memcached_servers()));
+        }
     }
     text.push_str("\n  Ctrl-C stops everything.\n\n");
     text

@@ -5,7 +5,7 @@
 title() { echo "compilers and runtimes"; }
 
 wanted=(rustc cargo node npm make cc awk)
-[[ $ROLE == dev ]] || wanted+=(java mvn python3)
+[[ $ROLE == dev || $ROLE == full ]] || wanted+=(java mvn python3)
 
 # Programs do not change by themselves: where they are, how old they are and which toolchain is chosen is enough to look at.
 fingerprint() {
@@ -62,7 +62,7 @@ look_at_everything() {
   look make 0 make ""
   look cc 0 build-essential ""
   look awk 0 mawk ""
-  if [[ $ROLE != dev ]]; then
+  if [[ $ROLE != dev && $ROLE != full ]]; then
     look java "$JAVA_MINIMUM" "$(java_package)" "" java -version
     look mvn 0 maven ""
     look python3 "$PYTHON_MINIMUM" "python3 python3-venv" "" python3 --version

@@ -1,4 +1,4 @@
-# Redis and Memcached, which the tests start themselves on ports of their own.
+# Redis and Memcached, which `make dev ARGS=--full` and the tests start themselves on ports of their own.
 # shellcheck shell=bash
 
 title() { echo "redis-server, memcached"; }
@@ -12,5 +12,5 @@ missing() {
 is_done() { [[ -z $(missing) ]]; }
 install() {
   # shellcheck disable=SC2046
-  need_packages "the tests' caches" $(missing)
+  need_packages "real cache servers (--full, and the tests)" $(missing)
 }

@@ -20,8 +20,12 @@ const SLACK: Duration = Duration::from_millis(300);
 
 /// A region is broken in this way until the end of the test; then it is mended, and the edge has seen that.
 pub fn with_fault(world: &World, region: Region, fault: &Value, test: impl FnOnce()) {
-    let control = world.control();
-    control.change(region, fault);
+    world.control().change(region, fault);
+    mended(world, test);
+}
+
+/// Whatever the test breaks is mended at its end, and the edge has seen that.
+pub fn mended(world: &World, test: impl FnOnce()) {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
     mend(world);
     if let Err(payload) = outcome {

@@ -1,4 +1,4 @@
-//! Black-box tests through the running stack: the real Worker, four cores, four databases.
+//! Black-box tests through the running stack: the real Worker, four cores, four databases, real cache servers.
 //!
 //! One stack serves all trials. Those that only use it run side by side; those that break a region run after them, one at a
 //! time, and mend what they broke; last the stack is stopped, which is a trial too.
@@ -42,6 +42,7 @@ mod shards;
 mod signatures;
 mod stack;
 mod status;
+mod tiers;
 mod timeline;
 mod timelines;
 mod transfer;
@@ -99,6 +100,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     operator::TRIALS,
     shards::TRIALS,
     buckets::TRIALS,
+    tiers::lies::TRIALS,
     one_core::TRIALS,
     stack::TRIALS,
 ];
@@ -109,6 +111,8 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     bad_query::ALONE,
     idempotency::ALONE,
     batch::ALONE,
+    tiers::ALONE,
+    tiers::lies::ALONE,
     replication::FAULTS,
     convergence::FAULTS,
     erasure::FAULTS,
@@ -118,6 +122,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     batch::FAULTS,
     timelines::FAULTS,
     work::FAULTS,
+    tiers::faults::FAULTS,
 ];
 
 /// Two processors carry five servers and the Workers runtime besides.

@@ -2,31 +2,20 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::process::Command;
 use std::time::Duration;
 
 use echoes_tests::cores::Core;
+use echoes_tests::one_more::OneMore;
 use echoes_tests::process::Process;
-use echoes_tests::programs::variables_of;
 use echoes_tests::waiting::eventually;
-use echoes_tests::{Person, Region, Request, Value, World, exchange, fresh, json, settings};
+use echoes_tests::{Person, Region, Value, World, exchange, fresh, json};
 
 super::trials!(TRIALS: at_its_bound_it_says_503, sigterm_drains_what_has_begun);
 
 /// A core of us-west-2 on ports of its own, ready to serve.
 fn start(world: &World, port: u16, in_flight: &str) -> (Process, Core) {
-    let mut command = Command::new(settings::core_program());
-    command.arg("serve").env_clear().envs(variables_of(&world.state, Region::UsWest2));
-    command.env("ECHOES_LISTEN", format!("127.0.0.1:{port}")).env_remove("ECHOES_ADMIN_LISTEN");
-    command.env("ECHOES_MAX_IN_FLIGHT", in_flight);
-    let mut process = Process::start(command);
-    let base = |port: u16| format!("http://127.0.0.1:{port}");
-    let core = Core { base: base(port), admin: base(port + 100), ..world.core(Region::UsWest2) };
-    eventually(Duration::from_secs(10), "one more core", || {
-        assert!(process.ended().is_none(), "it ended: {}", process.last_lines(20));
-        let response = Request::get("/readyz").try_send(&core.admin)?;
-        if response.status == 200 { Ok(()) } else { Err(response.to_string()) }
-    });
+    let OneMore { process, core } =
+        OneMore::start_with(world, Region::UsWest2, port, &[("ECHOES_MAX_IN_FLIGHT", in_flight)]);
     (process, core)
 }
 

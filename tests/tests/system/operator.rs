@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use echoes_tests::metrics::sample;
 use echoes_tests::programs::{Finished, echoes, variables_of};
 use echoes_tests::waiting::eventually;
 use echoes_tests::{Region, Value, World, json};
@@ -10,7 +11,7 @@ use echoes_tests::{Region, Value, World, json};
 super::trials!(
     TRIALS: healthz_says_ok, readyz_names_its_dependencies, metrics_count_what_happens,
     the_admin_port_serves_nothing_else, a_missing_variable_exits_2_and_is_named,
-    a_malformed_variable_exits_2_and_is_named, a_taken_port_exits_1, the_tables_are_as_designed,
+    a_malformed_variable_exits_2_and_is_named, memcached_without_redis_exits_2, a_taken_port_exits_1, the_tables_are_as_designed,
     tables_can_be_described, help_is_everywhere, wrong_usage_exits_2,
 );
 super::trials!(FAULTS: readyz_says_what_is_missing);
@@ -27,15 +28,6 @@ fn readyz_names_its_dependencies(world: &World) {
         let response = core.admin("/readyz").expect(200);
         assert!(response.text().contains("dynamodb"), "expected the dependency's name\n{response}");
     }
-}
-
-/// The value of the sample with this name and these labels; zero while there is none.
-fn sample(text: &str, name: &str, labels: &[&str]) -> f64 {
-    let ours = |line: &&str| {
-        let rest = line.strip_prefix(name).unwrap_or_default();
-        rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label))
-    };
-    text.lines().filter(ours).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
 fn metrics_count_what_happens(world: &World) {
@@ -111,6 +103,9 @@ fn a_malformed_variable_exits_2_and_is_named(world: &World) {
         ("ECHOES_EDGE_KEYS", "A:secretive,B:secretive,C:secretive"),
         ("ECHOES_CURSOR_KEYS", "k1:short"),
         ("ECHOES_AUDIO_BUCKET", ""),
+        ("ECHOES_REDIS_URL", "http://secretive@127.0.0.1"),
+        ("ECHOES_MEMCACHED_SERVERS", "127.0.0.1:11401,nowhere:"),
+        ("ECHOES_CACHE_MEMORY_BYTES", "lots"),
     ] {
         let mut variables = whole.clone();
         variables.insert(name.to_owned(), value.to_owned());
@@ -118,6 +113,14 @@ fn a_malformed_variable_exits_2_and_is_named(world: &World) {
         expect_refusal(&finished, name);
         assert!(!finished.stderr.contains("secretive"), "expected no secrets on stderr: {finished:#?}");
     }
+}
+
+fn memcached_without_redis_exits_2(world: &World) {
+    let mut variables = variables_of(&world.state, Region::UsEast1);
+    variables.remove("ECHOES_REDIS_URL");
+    let finished = echoes(&["serve"], &variables);
+    expect_refusal(&finished, "ECHOES_MEMCACHED_SERVERS");
+    assert!(finished.stderr.contains("ECHOES_REDIS_URL"), "expected what it needs: {finished:#?}");
 }
 
 fn a_taken_port_exits_1(world: &World) {

@@ -36,11 +36,14 @@ fn stack_json_is_the_contracts(world: &World) {
     let regions = file["regions"].as_array().unwrap();
     assert_eq!(regions.len(), 4);
     for (nth, (region, name)) in regions.iter().zip(Region::ALL).enumerate() {
-        assert_eq!(keys(region), ["admin", "core", "dynamodb", "name"]);
+        assert_eq!(keys(region), ["admin", "core", "dynamodb", "memcached", "name", "redis"]);
         assert_eq!(region["name"], name.as_str());
         for (part, base) in [("core", 7_001), ("admin", 7_101), ("dynamodb", 8_001)] {
             assert_eq!(region[part], format!("http://127.0.0.1:{}", base + nth), "{region}");
         }
+        assert_eq!(region["redis"], format!("redis://127.0.0.1:{}", 6_401 + nth), "{region}");
+        let memcached = [11_401, 11_402].map(|base| format!("127.0.0.1:{}", base + 2 * nth)).join(",");
+        assert_eq!(region["memcached"], memcached, "{region}");
     }
 }
 
@@ -53,6 +56,8 @@ fn the_shell_files_name_the_same_stack(world: &World) {
         assert_eq!(format!("http://{}", variables["ECHOES_ADMIN_LISTEN"]), core.admin);
         assert_eq!(variables["AWS_ENDPOINT_URL_DYNAMODB"], world.dynamodb(region).base);
         assert_eq!(variables["ECHOES_EDGE_KEYS"], format!("{}:{}", core.key.id(), core.secret));
+        assert_eq!(variables["ECHOES_REDIS_URL"], world.redis(region).url);
+        assert_eq!(variables["ECHOES_MEMCACHED_SERVERS"], world.memcached(region).servers.join(","));
         assert_eq!(variables["ECHOES_TABLE"], world.file["tables"]["echoes"].as_str().unwrap());
     }
 }

@@ -4,32 +4,42 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::problem::Refusal;
-use crate::cores::CoreState;
 use crate::faults::{DynamoState, Faults, LAG_LIMIT_MS};
+use crate::process::RunState;
+use crate::servers::Kind;
 
 /// What to change; an absent member stays as it is.
 #[derive(Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Change {
     /// The core's process.
-    pub core: Option<CoreState>,
+    pub core: Option<RunState>,
     dynamodb: Option<DynamoState>,
+    redis: Option<RunState>,
+    memcached: Option<RunState>,
     partitioned: Option<bool>,
     lag_ms: Option<u64>,
 }
 
-/// Parts that only a stack of real servers has.
+/// Parts that only a stack started with `--full` has.
 const FULL_ONLY: [&str; 3] = ["redis", "memcached", "opensearch"];
+/// The one of them that not even that has so far.
+const LATER: &str = "opensearch";
 
 impl Change {
+    /// Reads a body; `bare` says that the stack was started without `--full`.
+    ///
     /// # Errors
     /// A 400 that names the member at fault.
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8], bare: bool) -> Result<Self, Refusal> {
         let members: Map<String, Value> = serde_json::from_slice(body)
             .map_err(|error| Refusal::invalid(format!("the body is not a JSON object: {error}")))?;
         for (name, value) in &members {
-            if FULL_ONLY.contains(&name.as_str()) {
-                return Err(Refusal::member(name, "this stack runs none: only one started with --full does"));
+            if bare && FULL_ONLY.contains(&name.as_str()) {
+                return Err(Refusal::member(name, "this stack runs none: start it with --full"));
+            }
+            if name == LATER {
+                return Err(Refusal::member(name, "--full does not run one yet"));
             }
             // A serde `Option` would take null for absent, which hides a caller's mistake.
             if value.is_null() {
@@ -49,6 +59,15 @@ impl Change {
         Ok(change)
     }
 
+    /// What is wanted of each kind of cache server.
+    #[must_use]
+    pub fn servers(&self) -> [(Kind, Option<RunState>); Kind::ALL.len()] {
+        Kind::ALL.map(|kind| match kind {
+            Kind::Redis => (kind, self.redis),
+            Kind::Memcached => (kind, self.memcached),
+        })
+    }
+
     /// The faults after the change.
     #[must_use]
     pub fn over(&self, faults: Faults) -> Faults {
@@ -66,13 +85,16 @@ mod tests {
 
     #[test]
     fn a_change_touches_only_what_it_names() {
-        let change = Change::parse(br#"{"dynamodb":"stopped","lagMs":250}"#).unwrap();
+        let change = Change::parse(br#"{"dynamodb":"stopped","lagMs":250}"#, true).unwrap();
         let before = Faults { partitioned: true, ..Faults::default() };
         let after = change.over(before);
         assert_eq!(after.dynamodb, DynamoState::Stopped);
         assert!(after.partitioned);
         assert_eq!(after.lag_ms, 250);
         assert_eq!(change.core, None);
+        assert!(change.servers().iter().all(|(_, wanted)| wanted.is_none()));
+        let change = Change::parse(br#"{"memcached":"hung"}"#, false).unwrap();
+        assert_eq!(change.servers(), [(Kind::Redis, None), (Kind::Memcached, Some(RunState::Hung))]);
     }
 
     #[test]
@@ -88,10 +110,14 @@ mod tests {
             r#"{"lagMs":-1}"#,
             r#"{"lagMs":1.5}"#,
             r#"{"lagMs":600001}"#,
-            r#"{"redis":"stopped"}"#,
+            r#"{"redis":"throttled"}"#,
+            r#"{"memcached":true}"#,
+            r#"{"opensearch":"stopped"}"#,
             r#"{"colour":"red"}"#,
         ] {
-            assert!(Change::parse(body.as_bytes()).is_err(), "{body}");
+            assert!(Change::parse(body.as_bytes(), true).is_err(), "{body}");
+            assert!(Change::parse(body.as_bytes(), false).is_err(), "{body}");
         }
+        assert!(Change::parse(br#"{"redis":"stopped"}"#, true).is_err());
     }
 }

@@ -13,14 +13,14 @@ use crate::layout::{
 };
 use crate::secrets::{Secrets, write_private};
 
-/// What a core inherits from the shell: enough to run and to be debugged, and nothing that could configure it.
+/// What a part inherits from the shell: enough to run and to be debugged, and nothing that could configure it.
 const INHERITED: [&str; 7] = ["HOME", "LANG", "PATH", "RUST_BACKTRACE", "RUST_LOG", "TMPDIR", "TZ"];
 
-/// The region's variables, in the order in which they are best read.
-pub(super) fn variables(region: Region, secrets: &Secrets) -> Vec<(String, String)> {
+/// The region's variables, in the order in which they are best read; `full` is `--full`.
+pub(super) fn variables(region: Region, secrets: &Secrets, full: bool) -> Vec<(String, String)> {
     let ports = RegionPorts::of(region);
     let listen = |port: u16| format!("127.0.0.1:{port}");
-    let pairs = [
+    let mut pairs = vec![
         ("ECHOES_REGION", region.as_str().to_owned()),
         ("ECHOES_LISTEN", listen(ports.core)),
         ("ECHOES_ADMIN_LISTEN", listen(ports.admin)),
@@ -37,24 +37,32 @@ pub(super) fn variables(region: Region, secrets: &Secrets) -> Vec<(String, Strin
         ("AWS_ENDPOINT_URL_DYNAMODB", url(ports.dynamodb)),
         ("AWS_ENDPOINT_URL_S3", url(S3_PORT)),
     ];
-    pairs.map(|(name, value)| (name.to_owned(), value)).to_vec()
+    if full {
+        pairs.push(("ECHOES_REDIS_URL", ports.redis_url()));
+        pairs.push(("ECHOES_MEMCACHED_SERVERS", ports.memcached_servers()));
+    }
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// The whole environment of a core's process.
-pub(super) fn process_environment(region: Region, secrets: &Secrets) -> Vec<(String, String)> {
-    let inherited = INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
-    inherited.chain(variables(region, secrets)).collect()
+pub(super) fn process_environment(region: Region, secrets: &Secrets, full: bool) -> Vec<(String, String)> {
+    inherited().into_iter().chain(variables(region, secrets, full)).collect()
+}
+
+/// What every part inherits, and all that a server of another house gets.
+pub(super) fn inherited() -> Vec<(String, String)> {
+    INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect()
 }
 
 /// Writes `env/<region>` in the state folder, one file a region, for `. .echoes/env/us-east-1`.
 ///
 /// # Errors
 /// When the folder does not take them.
-pub(super) fn write_files(state_dir: &Path, secrets: &Secrets) -> anyhow::Result<()> {
+pub(super) fn write_files(state_dir: &Path, secrets: &Secrets, full: bool) -> anyhow::Result<()> {
     let folder = state_dir.join("env");
     std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
     for region in Region::ALL {
-        let text = shell_file(&variables(region, secrets));
+        let text = shell_file(&variables(region, secrets, full));
         write_private(&folder.join(region.as_str()), &text)?;
     }
     Ok(())
@@ -72,7 +80,25 @@ fn shell_file(variables: &[(String, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shell_file;
+    use echoes_shared::Region;
+
+    use super::{shell_file, variables};
+    use crate::secrets::Secrets;
+
+    #[test]
+    fn the_caches_are_named_only_where_they_run() {
+        let secrets = Secrets::generate().unwrap();
+        let named = |full| -> Vec<_> {
+            let all = variables(Region::EuWest1, &secrets, full).into_iter();
+            let caches = all.filter(|(name, _)| name.contains("REDIS") || name.contains("MEMCACHED"));
+            caches.map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert!(named(false).is_empty());
+        assert_eq!(
+            named(true),
+            ["ECHOES_REDIS_URL=redis://127.0.0.1:6403", "ECHOES_MEMCACHED_SERVERS=127.0.0.1:11405,127.0.0.1:11406",]
+        );
+    }
 
     #[test]
     fn a_shell_reads_any_value_back() {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::caches;
 use super::environment::process_environment;
 use super::stack_file::{StackFile, write_dev_vars};
 use crate::cli::Up;
@@ -20,12 +21,13 @@ use crate::clock;
 use crate::cloud::{Cloud, Ports};
 use crate::console::Console;
 use crate::control::{Control, router};
-use crate::cores::{CoreState, Cores};
+use crate::cores::Cores;
 use crate::layout::{CONTROL_PORT, ECHOES_TABLE, EDGE_PORT, RegionPorts, S3_PORT, loopback, url};
 use crate::probe::wait_for;
-use crate::process::{Death, Process, Spec};
+use crate::process::{Death, Process, RunState, Spec};
 use crate::s3;
 use crate::secrets::{Secrets, read_if_present, write_private};
+use crate::servers::Servers;
 use crate::tokens::TokenMint;
 
 /// How long the making of one region's tables may take.
@@ -51,6 +53,8 @@ pub(super) struct Stack {
     /// Programs that do one thing and end, tables and samples, while they run.
     jobs: Vec<Arc<Process>>,
     cores: Arc<Cores>,
+    /// The caches of a `--full` stack.
+    servers: Arc<Servers>,
     edge: Option<Process>,
     file: Option<StackFile>,
 }
@@ -59,7 +63,9 @@ impl Stack {
     /// Describes the parts; nothing runs yet. `deaths` hears of a child that ends by itself.
     pub(super) fn new(options: Up, secrets: Secrets, console: Console, deaths: mpsc::Sender<Death>) -> Self {
         let core = |region: Region| {
-            let spec = echoes(&options.binary, &["serve", "--work"].map(str::to_owned), region, &secrets);
+            let args = ["serve", "--work"].map(str::to_owned);
+            let environment = process_environment(region, &secrets, options.full);
+            let spec = Spec { program: options.binary.clone(), args: args.to_vec(), env: Some(environment) };
             let name = format!("core {region}");
             let admin = url(RegionPorts::of(region).admin);
             (region, admin, Process::new(name, spec, console, deaths.clone()))
@@ -75,6 +81,7 @@ impl Stack {
             cloud: None,
             jobs: Vec::new(),
             cores,
+            servers: Arc::default(),
             edge: None,
             file: None,
         }
@@ -86,13 +93,14 @@ impl Stack {
     /// What kept a part from starting. [`Self::stop`] stops those that did.
     pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         let cloud = self.start_cloud().await?;
+        self.start_servers().await?;
         self.start_s3().await?;
         self.start_control(&cloud).await?;
         self.make_tables().await?;
         self.load_samples(&cloud).await?;
         self.start_cores().await?;
         self.start_edge().await?;
-        self.file = Some(StackFile::write(&self.options.state, &self.secrets)?);
+        self.file = Some(StackFile::write(&self.options.state, &self.secrets, self.options.full)?);
         Ok(())
     }
 
@@ -103,6 +111,18 @@ impl Stack {
         self.cloud = Some(cloud.clone());
         self.console.started("dynamodb", begun.elapsed());
         Ok(cloud)
+    }
+
+    async fn start_servers(&mut self) -> anyhow::Result<()> {
+        if !self.options.full {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        let plans = caches::plans(&self.options.state)?;
+        self.servers = Arc::new(Servers::new(plans, self.console));
+        self.servers.start().await?;
+        self.console.started("redis, memcached", begun.elapsed());
+        Ok(())
     }
 
     async fn start_s3(&self) -> anyhow::Result<()> {
@@ -120,6 +140,7 @@ impl Stack {
         let control = Arc::new(Control {
             cloud: cloud.clone(),
             cores: self.cores.clone(),
+            servers: self.servers.clone(),
             mint: TokenMint::new(&self.secrets)?,
             changing: Mutex::new(()),
         });
@@ -176,7 +197,8 @@ impl Stack {
     ) -> anyhow::Result<()> {
         let mut runs = JoinSet::new();
         for region in Region::ALL {
-            let spec = echoes(program, args, region, &self.secrets);
+            let environment = process_environment(region, &self.secrets, self.options.full);
+            let spec = Spec { program: program.into(), args: args.to_vec(), env: Some(environment) };
             let name = format!("{part} {region}");
             let job = Arc::new(Process::new(name, spec, self.console, self.deaths.clone()));
             self.jobs.push(job.clone());
@@ -195,7 +217,7 @@ impl Stack {
     async fn start_cores(&self) -> anyhow::Result<()> {
         let start = |region: Region| async move {
             let begun = Instant::now();
-            self.cores.set(region, CoreState::Running, true).await?;
+            self.cores.set(region, RunState::Running, true).await?;
             self.console.started(&format!("core {region}"), begun.elapsed());
             anyhow::Ok(())
         };
@@ -232,6 +254,7 @@ impl Stack {
         for job in &self.jobs {
             job.close(GRACE).await;
         }
+        self.servers.close().await;
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -241,11 +264,6 @@ impl Stack {
             self.console.line("dynamodb", "an engine was still busy when it was left");
         }
     }
-}
-
-/// How the core's program is run for a region.
-fn echoes(program: &Path, args: &[String], region: Region, secrets: &Secrets) -> Spec {
-    Spec { program: program.into(), args: args.to_vec(), env: Some(process_environment(region, secrets)) }
 }
 
 async fn listen(port: u16, part: &str) -> anyhow::Result<TcpListener> {

@@ -38,9 +38,9 @@ impl StackFile {
 
     /// # Errors
     /// When the folder does not take it.
-    pub(super) fn write(state_dir: &Path, secrets: &Secrets) -> anyhow::Result<Self> {
+    pub(super) fn write(state_dir: &Path, secrets: &Secrets, full: bool) -> anyhow::Result<Self> {
         let path = Self::path(state_dir);
-        let text = serde_json::to_string_pretty(&contents(secrets))?;
+        let text = serde_json::to_string_pretty(&contents(secrets, full))?;
         write_private(&path, &format!("{text}\n"))?;
         Ok(Self(path))
     }
@@ -53,15 +53,21 @@ impl Drop for StackFile {
     }
 }
 
-fn contents(secrets: &Secrets) -> Value {
+fn contents(secrets: &Secrets, full: bool) -> Value {
     let regions = Region::ALL.map(|region| {
         let ports = RegionPorts::of(region);
-        json!({
+        let mut entry = json!({
             "name": region,
             "core": url(ports.core),
             "admin": url(ports.admin),
             "dynamodb": url(ports.dynamodb),
-        })
+        });
+        if full && let Some(entry) = entry.as_object_mut() {
+            // In the form of the variables that name them to a core.
+            entry.insert("redis".to_owned(), ports.redis_url().into());
+            entry.insert("memcached".to_owned(), ports.memcached_servers().into());
+        }
+        entry
     });
     json!({
         "edge": url(EDGE_PORT),
@@ -113,11 +119,16 @@ mod tests {
     #[test]
     fn the_stack_file_goes_when_the_stack_does() {
         let folder = tempfile::tempdir().unwrap();
-        let file = StackFile::write(folder.path(), &Secrets::generate().unwrap()).unwrap();
+        let secrets = Secrets::generate().unwrap();
+        let file = StackFile::write(folder.path(), &secrets, false).unwrap();
         let path = StackFile::path(folder.path());
         let stack: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(stack["regions"][3]["name"], "ap-southeast-1");
         assert_eq!(stack["regions"][3]["dynamodb"], "http://127.0.0.1:8004");
+        assert_eq!(stack["regions"][3].get("redis"), None);
+        let full = contents(&secrets, true);
+        assert_eq!(full["regions"][3]["redis"], "redis://127.0.0.1:6404");
+        assert_eq!(full["regions"][3]["memcached"], "127.0.0.1:11407,127.0.0.1:11408");
         drop(file);
         assert!(!path.exists());
         StackFile::remove_stale(folder.path()).unwrap();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use echoes_local::console::Console;
 use echoes_local::control::{Control, router};
-use echoes_local::cores::{CoreState, Cores};
+use echoes_local::cores::Cores;
 use echoes_local::layout::{ECHOES_TABLE, loopback};
-use echoes_local::process::{Process, Spec};
+use echoes_local::process::{Process, RunState, Spec};
 use echoes_local::secrets::Secrets;
+use echoes_local::servers::Servers;
 use echoes_local::tokens::TokenMint;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -22,9 +23,15 @@ async fn serve(stack: &Stack, cores: Cores) -> String {
 }
 
 async fn serve_shared(stack: &Stack, cores: Arc<Cores>) -> String {
+    serve_full(stack, cores, Arc::default()).await
+}
+
+/// With cache servers.
+pub(crate) async fn serve_full(stack: &Stack, cores: Arc<Cores>, servers: Arc<Servers>) -> String {
     let control = Arc::new(Control {
         cloud: stack.cloud.clone(),
         cores,
+        servers,
         mint: TokenMint::new(&Secrets::generate().unwrap()).unwrap(),
         changing: Mutex::new(()),
     });
@@ -39,7 +46,7 @@ fn one_core(process: Process) -> Cores {
     Cores::new(vec![(UsEast1, "http://127.0.0.1:1".to_owned(), process)])
 }
 
-async fn ask(method: Method, url: String, body: &str) -> (StatusCode, Value) {
+pub(crate) async fn ask(method: Method, url: String, body: &str) -> (StatusCode, Value) {
     send(Request::builder().method(method).uri(url).body(body.to_owned()).unwrap()).await.unwrap()
 }
 
@@ -130,6 +137,6 @@ async fn nothing_is_changed_any_more_once_the_cores_are_being_stopped() {
         let (status, problem) = ask(Method::PATCH, format!("{url}/regions/us-east-1"), body).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
     }
-    assert!(cores.set(UsEast1, CoreState::Running, false).await.is_err());
+    assert!(cores.set(UsEast1, RunState::Running, false).await.is_err());
     stack.stop().await;
 }

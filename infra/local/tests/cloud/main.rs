@@ -12,4 +12,5 @@ mod faults;
 mod random;
 mod replication;
 mod restart;
+mod servers;
 mod support;

@@ -67,7 +67,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
     let store = Store::connect(config.store, metrics.clone()).await;
-    let cache = Cache::new(&SERVING, region, Lifetimes::default(), metrics.clone());
+    let cache = Cache::new(&config.cache, region, Lifetimes::without_stream(), metrics.clone());
+    cache.start(&store);
     let api = bind("ECHOES_LISTEN", config.listen).await?;
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
 

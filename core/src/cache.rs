@@ -20,10 +20,14 @@
 //! - The other processes hear a message, published after the generations are gone, and do the same. If their connection was
 //!   interrupted, they ask below for everything that they hold before they show it.
 //!
-//! What remains: a message that is lost without an interruption is made up for when the entry's freshness and staleness in memory are
-//! over ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`], counted from when it was filled). The same holds where a write
-//! cannot reach a Redis that nobody reaches. Where the writer alone cannot reach it, or dies between the store and Redis, the
-//! others see what Redis holds until the writer is back, or for its lifetime there: therefore [`Lifetimes::untold`].
+//! - A write that Redis could not be told of is counted in the store before its writer is answered. The count is a part of every
+//!   stamp, and every process reads it every three seconds: then nothing counts that was kept before. So it does not matter
+//!   whether others still reach Redis, nor whether the writer lives to tell it later.
+//!
+//! What remains: a message that is lost without an interruption, and a write that is only counted, are made up for within the
+//! freshness and staleness of memory ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`], counted from when a value was filled). A
+//! process that dies after the store took a write and before its writer was answered has told nobody, and what the other regions
+//! write nobody tells yet: therefore [`Lifetimes::without_stream`].
 //! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was invalidated here.
 //! `model.rs` tries all orders of these events.
 
@@ -48,10 +52,11 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod untold;
 mod walk;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use echoes_shared::{Echo, EchoId, Emotion, Region, Timestamp, UserId};
@@ -59,7 +64,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::clock;
 use crate::metrics::{CacheMetrics, Metrics};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use departed::Departed;
 use flights::Flights;
 use lifetimes::millis;
@@ -92,6 +97,8 @@ struct Tiers {
     redis: Option<Redis>,
     memcached: Option<Memcached>,
     metrics: CacheMetrics,
+    /// Where writes are counted that Redis cannot be told of.
+    store: OnceLock<Store>,
     /// Milliseconds of the monotonic clock.
     clock: fn() -> u64,
 }
@@ -130,14 +137,20 @@ impl Cache {
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
             memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region, metrics.clone())),
             metrics: metrics.cache().clone(),
+            store: OnceLock::new(),
             clock: clock::monotonic_millis,
         }))
     }
 
     /// Begins to listen to the region's other processes, within a runtime; once. It ends with the last clone of these caches.
-    pub fn start(&self) {
+    /// What Redis cannot be told of is counted in `store`, and Redis is not believed before that count has been read once.
+    pub fn start(&self, store: &Store) {
         let Some(redis) = &self.0.redis else { return };
         let mut heard = redis.hear();
+        redis.await_untold();
+        if self.0.store.set(store.clone()).is_ok() {
+            tokio::spawn(untold::follow(Arc::downgrade(&self.0), store.clone()));
+        }
         let tiers = Arc::downgrade(&self.0);
         tokio::spawn(async move {
             loop {
@@ -215,7 +228,10 @@ impl Cache {
         for changes in changes.chunks(messages::MAX_CHANGES) {
             let keys: BTreeSet<Key> = changes.iter().flat_map(Change::keys).collect();
             let names: Vec<String> = keys.iter().map(Key::to_string).collect();
-            redis.invalidate(&names, messages::write(changes)).await;
+            let told = redis.invalidate(&names, messages::write(changes)).await;
+            if !told && let Some(store) = self.0.store.get() {
+                untold::count(&self.0, store).await;
+            }
             // What Redis showed while it did not know may have been kept meanwhile.
             self.forget(changes);
         }
@@ -262,6 +278,11 @@ impl Tiers {
             order.forget(&key, tick, settle_millis);
             self.memory.remove(&key);
         }
+    }
+
+    /// Redis was not told of so many writes.
+    fn untold(&self, count: u64) {
+        self.redis.iter().for_each(|redis| redis.untold(count));
     }
 
     /// Does what another process says.

@@ -25,9 +25,9 @@ pub struct Lifetimes {
 impl Lifetimes {
     /// While nobody tells this region of the others' writes, nor of those whose writer died before it told: the shared tiers
     /// show them late by half a minute, not by an hour.
-    pub fn untold() -> Self {
-        const UNTOLD: Duration = Duration::from_secs(30);
-        Self { redis: UNTOLD, memcached: UNTOLD, ..Self::default() }
+    pub fn without_stream() -> Self {
+        const SHARED: Duration = Duration::from_secs(30);
+        Self { redis: SHARED, memcached: SHARED, ..Self::default() }
     }
 }
 

@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::RedisUrl;
 use crate::metrics::Metrics;
+use epoch::Epoch;
 use hear::{Process, Word};
 use link::{Link, Live, Patience};
 use names::Names;
@@ -131,7 +132,7 @@ impl Redis {
 
     /// One round trip: generation and value.
     pub(super) async fn look(&self, key: &str) -> Look {
-        let Some((link, live)) = self.there() else { return Look::Away };
+        let Some((link, live, epoch)) = self.there() else { return Look::Away };
         let plain = Names::plain(key);
         let mut pipeline = Pipeline::with_capacity(3);
         pipeline.cmd("ROLE").cmd("TIME");
@@ -146,12 +147,12 @@ impl Redis {
         }
         let (Some(everything), Some(generation)) = (everything, generation) else { return Look::Unknown };
         let now_millis = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
-        Look::Known { stamp: live.epoch.stamp(&plain, &everything, &generation), now_millis, value }
+        Look::Known { stamp: epoch.stamp(&plain, &everything, &generation), now_millis, value }
     }
 
     /// One round trip: makes a generation where there is none, and takes the lease where it is free.
     pub(super) async fn begin(&self, key: &str) -> Begin {
-        let Some((link, live)) = self.there() else { return Begin::Away };
+        let Some((link, live, epoch)) = self.there() else { return Begin::Away };
         let plain = Names::plain(key);
         let keys = [link.names.everything(), link.names.generation(&plain), link.names.lease(&plain)];
         let (for_everything, for_key, token): ([u8; 16], [u8; 16], [u8; 16]) = rand::random();
@@ -173,7 +174,7 @@ impl Redis {
         let connected = u64::try_from(live.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let age = |generation: &[u8]| now_millis.saturating_sub(birth_millis(generation).unwrap_or(now_millis));
         Begin::Load {
-            stamp: live.epoch.stamp(&plain, &everything, &generation),
+            stamp: epoch.stamp(&plain, &everything, &generation),
             age_millis: age(&everything).min(age(&generation)).min(connected),
             now_millis,
             lease: Lease { token },
@@ -190,7 +191,7 @@ impl Redis {
         value: Bytes,
         lifetime: Duration,
     ) -> Kept {
-        let Some((link, live)) = self.there() else { return Kept::Away };
+        let Some((link, live, epoch)) = self.there() else { return Kept::Away };
         let plain = Names::plain(key);
         let names = &link.names;
         let keys = [names.everything(), names.generation(&plain), names.value(&plain), names.lease(&plain)];
@@ -202,7 +203,7 @@ impl Redis {
             script: &KEEP,
             keys: &keys.each_ref().map(String::as_str),
             arguments: &[
-                &live.epoch.preimage(&plain),
+                &epoch.preimage(&plain),
                 stamp.as_bytes(),
                 if fits { &value } else { b"" },
                 lifetime.as_bytes(),
@@ -221,7 +222,7 @@ impl Redis {
 
     /// Gives the lease of a failed load back.
     pub(super) async fn give_up(&self, key: &str, lease: &Lease) {
-        let Some((link, live)) = self.there() else { return };
+        let Some((link, live, _)) = self.there() else { return };
         let name = link.names.lease(&Names::plain(key));
         let (channel, filled) = self.filled(&link.names, key);
         let call = Call { script: &GIVE_UP, keys: &[&name], arguments: &[&lease.token, channel.as_bytes(), &filled] };
@@ -230,13 +231,26 @@ impl Redis {
     }
 
     /// Ends the generations of these keys and sends `message` to the region's other processes. While Redis is away it is
-    /// remembered, and delivered before anything is read again.
-    pub(super) async fn invalidate(&self, keys: &[String], message: Bytes) {
-        let Some(link) = self.link.clone() else { return };
+    /// remembered, and delivered before anything is read again. Answers whether Redis has been told.
+    pub(super) async fn invalidate(&self, keys: &[String], message: Bytes) -> bool {
+        let Some(link) = self.link.clone() else { return false };
         let keys = keys.iter().map(|key| Names::plain(key).into_owned()).collect();
         let message = hear::written(Some(&self.me), Word::Change, &message).into();
         // In a task of its own: a caller that goes away must not take an invalidation with it.
-        let _ = tokio::spawn(async move { link.invalidate(keys, message).await }).await;
+        tokio::spawn(async move { link.invalidate(keys, message).await }).await.unwrap_or(false)
+    }
+
+    /// Believes nothing until [`Redis::untold`] has said how many writes were not told.
+    pub(super) fn await_untold(&self) {
+        self.link.iter().for_each(|link| link.await_untold());
+    }
+
+    /// Some process could not tell Redis of so many writes: whatever was kept before the last of them counts no more.
+    pub(super) fn untold(&self, count: u64) {
+        if self.link.as_ref().is_some_and(|link| link.untold(count)) {
+            // Nobody may be listening yet.
+            let _ = self.heard.send(Heard::Gap);
+        }
     }
 
     /// What the other processes say from now on. A listener that falls behind is told so by the channel, and has a gap too.
@@ -249,10 +263,12 @@ impl Redis {
         (names.channel(), hear::written(Some(&self.me), Word::Filled, key.as_bytes()))
     }
 
-    /// The connection of now, if Redis is there.
-    fn there(&self) -> Option<(&Link, Arc<Live>)> {
+    /// The connection of now, if Redis is there, and the life in which what it holds counts.
+    fn there(&self) -> Option<(&Link, Arc<Live>, Epoch)> {
         let link = self.link.as_deref()?;
-        Some((link, link.live()?))
+        let live = link.live()?;
+        let epoch = link.epoch(&live)?;
+        Some((link, live, epoch))
     }
 }
 

@@ -46,6 +46,14 @@ impl Epoch {
         Ok(Self(hash.finalize().into()))
     }
 
+    /// The same life after so many writes that it was not told of: what was kept before the last of them counts no more.
+    pub(super) fn after(self, untold: u64) -> Self {
+        let mut hash = Sha1::new();
+        hash.update(self.0);
+        hash.update(untold.to_be_bytes());
+        Self(hash.finalize().into())
+    }
+
     /// What is hashed before the generations: the epoch and the key, so that a value which got under another key, or an
     /// answer that got to another question, counts no more than one of another epoch.
     pub(super) fn preimage(&self, plain: &str) -> Vec<u8> {
@@ -104,6 +112,8 @@ mod tests {
         assert_eq!(stamp, epoch.stamp("feed:happy", b"all", b"one"));
         assert_ne!(stamp, other.stamp("feed:happy", b"all", b"one"));
         assert_ne!(stamp, epoch.stamp("feed:sad", b"all", b"one"));
+        let [before, after] = [4, 5].map(|untold| epoch.after(untold).stamp("feed:happy", b"all", b"one"));
+        assert!(stamp != before && before != after);
         assert_ne!(stamp, epoch.stamp("feed:happy", b"alm", b"one"));
         assert_ne!(stamp, epoch.stamp("feed:happy", b"all", b"two"));
     }

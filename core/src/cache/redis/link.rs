@@ -1,6 +1,6 @@
 //! The connection to Redis: there or away. No request waits for a Redis that is away; one task brings it back.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::metrics::{CacheOutcome, Metrics, Tier};
 
 /// Failures in a row after which Redis counts as away.
 const FAILURES_AT_MOST: u32 = 3;
+
+/// Until the count of untold writes is known, nothing that Redis holds can be believed.
+const UNKNOWN: u64 = u64::MAX;
 
 /// How long Redis is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -72,12 +75,41 @@ pub(super) struct Link {
     /// Written only while `pending` is locked, so that nothing is left pending when readers get a connection.
     live: watch::Sender<Option<Arc<Live>>>,
     pending: Mutex<Pending>,
+    /// How many writes the region's Redis was not told of, or [`UNKNOWN`].
+    untold: AtomicU64,
     metrics: Metrics,
 }
 
 impl Link {
     pub(super) fn new(client: Client, names: Names, patience: Patience, metrics: Metrics) -> Self {
-        Self { names, client, patience, live: watch::Sender::new(None), pending: Mutex::default(), metrics }
+        Self {
+            names,
+            client,
+            patience,
+            live: watch::Sender::new(None),
+            pending: Mutex::default(),
+            untold: AtomicU64::new(0),
+            metrics,
+        }
+    }
+
+    /// The life of Redis in which values kept now, and asked for now, count; none until the count is known.
+    pub(super) fn epoch(&self, live: &Live) -> Option<Epoch> {
+        match self.untold.load(Ordering::SeqCst) {
+            UNKNOWN => None,
+            untold => Some(live.epoch.after(untold)),
+        }
+    }
+
+    /// From now on the count is not known, until [`Link::untold`] says it.
+    pub(super) fn await_untold(&self) {
+        self.untold.store(UNKNOWN, Ordering::SeqCst);
+    }
+
+    /// Redis was not told of so many writes; `true` where that is news. It only grows, whichever answer of the store is late.
+    pub(super) fn untold(&self, count: u64) -> bool {
+        let newer = |known| (known == UNKNOWN || known < count).then_some(count);
+        self.untold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, newer).is_ok()
     }
 
     /// The connection of now, if Redis is there.
@@ -142,17 +174,21 @@ impl Link {
     }
 
     /// Ends the generations of `keys`, as they are written, and tells the other processes; or remembers both, and then no
-    /// reader of this process gets a connection before Redis knows.
-    pub(super) async fn invalidate(&self, keys: Vec<String>, message: Bytes) {
+    /// reader of this process gets a connection before Redis knows. Answers whether it has been told.
+    pub(super) async fn invalidate(&self, keys: Vec<String>, message: Bytes) -> bool {
         let live = {
             let mut pending = self.pending();
-            let Some(live) = self.live() else { return self.remember(&mut pending, keys, message) };
+            let Some(live) = self.live() else {
+                self.remember(&mut pending, keys, message);
+                return false;
+            };
             live
         };
         let mut pipeline = Pipeline::new();
         self.end(&mut pipeline, &keys);
         pipeline.cmd("PUBLISH").arg(self.names.channel()).arg(&*message).ignore();
-        if self.ask::<()>(&live, &pipeline).await.is_err() {
+        let told = self.ask::<()>(&live, &pipeline).await.is_ok();
+        if !told {
             let mut pending = self.pending();
             self.remember(&mut pending, keys, message);
             // Whichever connection it is by now: with something pending there must be none.
@@ -160,6 +196,7 @@ impl Link {
                 tracing::warn!("Redis is away: it could not be told of a change");
             }
         }
+        told
     }
 
     fn remember(&self, pending: &mut Pending, keys: Vec<String>, message: Bytes) {

@@ -16,7 +16,7 @@ const NAMES_AT_MOST: usize = 100;
 impl Redis {
     /// Counts hits of this hour, by emotion. While Redis is away they are lost: they are only a hint.
     pub(in crate::cache) async fn popular_add(&self, hits: &[(&str, u64)]) {
-        let Some((link, live)) = self.there() else { return };
+        let Some((link, live, _)) = self.there() else { return };
         if hits.is_empty() {
             return;
         }
@@ -31,7 +31,7 @@ impl Redis {
 
     /// What had the most hits in this hour and the last, most first; nothing while Redis is away.
     pub(in crate::cache) async fn popular(&self) -> Vec<String> {
-        let Some((link, live)) = self.there() else { return Vec::new() };
+        let Some((link, live, _)) = self.there() else { return Vec::new() };
         let hour = link.names.popular();
         let most = NAMES_AT_MOST.to_string();
         let call = Call { script: &POPULAR, keys: &[&hour], arguments: &[most.as_bytes()] };
@@ -43,7 +43,7 @@ impl Redis {
     /// Whether this process may do what one of the region does in such a time: the first to ask may, until it has passed.
     /// While Redis is away each may: nobody knows of the others.
     pub(in crate::cache) async fn take_turn(&self, what: &str, lifetime: Duration) -> bool {
-        let Some((link, live)) = self.there() else { return true };
+        let Some((link, live, _)) = self.there() else { return true };
         let mut pipeline = Pipeline::new();
         let milliseconds = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX).max(1);
         let turn = link.names.turn(what);

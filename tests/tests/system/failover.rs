@@ -126,7 +126,8 @@ fn a_stopped_database(world: &World) {
 
 fn a_throttled_database(world: &World) {
     with_fault(world, Region::UsEast1, &json!({ "dynamodb": "throttled" }), || {
-        let response = world.core(Region::UsEast1).get("/v1/users/ana/echoes").send();
+        // Somebody whom no cache knows.
+        let response = world.core(Region::UsEast1).get(&world.person("throttled").timeline()).send();
         response.problem("unavailable", &[]);
         assert!(response.one("retry-after").parse::<u32>().is_ok(), "{response}");
         served_elsewhere(world, Region::UsEast1);

@@ -109,7 +109,7 @@ fn a_second_core_without_redis_refuses_to_start(world: &World) {
     assert!(said.contains("ECHOES_REDIS_URL"), "expected the variable's name\n{said}");
 }
 
-/// A text that stands for a value whose bytes came to harm.
+/// What happened to a value, and how its bytes look after that.
 type Spoil = (&'static str, fn(Vec<u8>) -> Vec<u8>);
 
 const SPOILS: [Spoil; 6] = [
@@ -165,7 +165,7 @@ fn what_is_spoilt_in_redis_is_absent(world: &World) {
 fn what_is_spoilt_in_memcached_is_absent(world: &World) {
     let (core, redis, memcached) = (world.core(REGION), world.redis(REGION), world.memcached(REGION));
     let kept = kept_people(world, &core, 3);
-    let spoilt: [&[u8]; 3] = [b"", b"garbage", &[0; 4_000]];
+    let spoilt: [&[u8]; 3] = [b"x", b"garbage", &[0; 4_000]];
     for ((target, _), bytes) in kept.iter().zip(spoilt) {
         assert_eq!(memcached.replace(&target.key, bytes), 1, "expected one value of {} in Memcached", target.key);
         redis.remove(&target.key);

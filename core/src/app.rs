@@ -33,9 +33,6 @@ const CONNECTIONS_PER_REQUEST: usize = 8;
 /// Connections to the admin port.
 const ADMIN_CONNECTIONS: usize = 32;
 
-const SERVING: CacheConfig = CacheConfig { memory_bytes: 64 * 1024 * 1024, redis: None, memcached: None };
-const WORKING: CacheConfig = CacheConfig { memory_bytes: 0, ..SERVING };
-
 /// Why a core could not start or go on.
 #[derive(Debug)]
 pub struct ServeError(String);
@@ -151,7 +148,7 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache) = connect(config.store).await?;
+    let (store, cache) = connect(config.store, &config.cache).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
@@ -176,7 +173,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache) = connect(config.store).await?;
+    let (store, cache) = connect(config.store, &config.cache).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
@@ -191,10 +188,12 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 }
 
 /// The store of a process that works, and the caches that it tells: it keeps nothing in memory.
-async fn connect(config: StoreConfig) -> Result<(Store, Cache), ServeError> {
+async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(&WORKING, config.region, Lifetimes::default(), metrics.clone());
-    Ok((Store::connect(config, metrics).await, cache))
+    let cache = Cache::new(cache, config.region, Lifetimes::without_stream(), metrics.clone());
+    let store = Store::connect(config, metrics).await;
+    cache.start(&store);
+    Ok((store, cache))
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -49,7 +49,7 @@ impl CacheConfig {
     }
 
     /// What a process that serves nobody has of them: Redis, to tell the serving ones what it changed.
-    pub(super) fn to_tell(self) -> Self {
+    pub(super) fn for_telling(self) -> Self {
         Self { memory_bytes: 0, redis: self.redis, memcached: None }
     }
 }
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(all.memory_bytes, 0);
         assert_eq!(all.memcached.as_ref().unwrap().0, ["10.0.0.1:11211", "cache-2.example:11212"]);
         assert!(!format!("{all:?}").contains("secret"), "{all:?}");
-        let told = all.to_tell();
+        let told = all.for_telling();
         assert!(told.redis.is_some() && told.memcached.is_none());
         for url in ["redis://127.0.0.1:6379", "redis://cache.example", "redis://:pw@h:1/0", "redis://[::1]:6379"] {
             assert_eq!(read(&[(REDIS, url)]).unwrap().redis, Some(RedisUrl(url.to_owned())));

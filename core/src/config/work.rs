@@ -48,7 +48,7 @@ impl WorkerConfig {
         Ok(Self {
             store: StoreConfig::read(environment)?,
             work: WorkConfig::read(environment)?,
-            cache: CacheConfig::read(environment)?.to_tell(),
+            cache: CacheConfig::read(environment)?.for_telling(),
             log_filter: read_log_filter(environment)?,
         })
     }

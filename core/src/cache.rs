@@ -166,6 +166,12 @@ impl Cache {
         });
     }
 
+    /// Waits until Redis is there, where there is one, for so long; answers whether it is.
+    pub async fn connected(&self, within: Duration) -> bool {
+        let Some(redis) = &self.0.redis else { return false };
+        tokio::time::timeout(within, redis.connected()).await.is_ok()
+    }
+
     /// The value of `key` if memory has it and nothing needs to be done about it: the hot path, without waiting. Where it has
     /// not, ask [`Cache::read`], which begins with the same.
     pub fn peek(&self, key: &Key, now: Timestamp) -> Option<Cached> {

@@ -41,7 +41,7 @@ pub async fn compare() {
     let found = echoes();
     let fill = || {
         let echoes = found.clone();
-        async move { Ok(Loaded::Head { echoes, next: None }) }
+        move || async move { Ok(Loaded::Head { echoes, next: None }) }
     };
     // Past the time in which a new generation's fills are kept briefly.
     cache.read(&key, now, fill()).await.unwrap();

@@ -130,6 +130,13 @@ impl Redis {
         Self { link: Some(link), me, heard, tasks: vec![connecting.abort_handle(), listening.abort_handle()] }
     }
 
+    /// Returns when Redis is there; never, where its address is none.
+    pub(super) async fn connected(&self) {
+        let Some(link) = &self.link else { return std::future::pending().await };
+        // The sender lives as long as the link.
+        let _ = link.changes().wait_for(Option::is_some).await;
+    }
+
     /// One round trip: generation and value.
     pub(super) async fn look(&self, key: &str) -> Look {
         let Some((link, live, epoch)) = self.there() else { return Look::Away };

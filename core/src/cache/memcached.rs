@@ -6,6 +6,7 @@ mod ring;
 mod server;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;

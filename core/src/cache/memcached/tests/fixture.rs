@@ -1,5 +1,6 @@
 //! Real Memcached processes on free ports, and what every test of this tier asks of a call.
 
+use std::fmt::Display;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ pub async fn timed<T>(call: impl Future<Output = T>) -> T {
 }
 
 /// Waits until it is so: within seconds, as recovery must be.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: impl Display, mut is_so: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

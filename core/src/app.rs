@@ -1,6 +1,7 @@
 //! Wires a core together, serving or working, and ends it gently.
 
 mod schema;
+mod sole;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,15 +16,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 use tracing_subscriber::EnvFilter;
 
-use crate::cache::{Cache, CacheConfig, Lifetimes};
+use crate::cache::{Cache, Lifetimes};
 use crate::clock;
-use crate::config::{ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
+use crate::config::{CacheConfig, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
 use crate::work::{self, Round};
 use schema::Schema;
+use sole::Sole;
 
 /// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,9 +34,6 @@ const _: () = assert!(DRAIN_TIMEOUT.as_millis() > echoes_shared::policy::REQUEST
 const CONNECTIONS_PER_REQUEST: usize = 8;
 /// Connections to the admin port.
 const ADMIN_CONNECTIONS: usize = 32;
-
-const SERVING: CacheConfig = CacheConfig { memory_bytes: 64 * 1024 * 1024, redis: None, memcached: None };
-const WORKING: CacheConfig = CacheConfig { memory_bytes: 0, ..SERVING };
 
 /// Why a core could not start or go on.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
     let store = Store::connect(config.store, metrics.clone()).await;
-    let cache = Cache::new(&SERVING, region, Lifetimes::default(), metrics.clone());
+    let cache = Cache::new(&config.cache, region, Lifetimes::untold(), metrics.clone());
     let api = bind("ECHOES_LISTEN", config.listen).await?;
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
 
@@ -89,9 +88,18 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     if let Err(error) = warm {
         tracing::warn!(%error, "the store does not answer yet");
     }
+    let sole = Sole::of(&config.cache, &store, region);
+    let held = match (&sole, &tables) {
+        (Some(sole), Schema::Fits) => tokio::select! {
+            held = sole.claim_at_start() => held?,
+            signalled = termination() => return signalled,
+        },
+        _ => false,
+    };
     tracing::info!(%region, listen = %config.listen, admin = %config.admin_listen, "serving");
 
     let (stop, stopped) = watch::channel(false);
+    let mut lease = tokio::spawn(sole::hold(sole.clone(), held));
     let settings = tokio::spawn(store.clone().keep_settings_fresh(clock::now, stopped.clone()));
     let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
@@ -102,6 +110,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
         ended = &mut beside => return Err(ended_early("the work", ended)),
+        ended = &mut lease => return Err(ended_early("the lease", ended)),
         signalled = termination() => signalled?,
     }
     tracing::info!("draining");
@@ -112,6 +121,12 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     }
     settings.abort();
     admin.abort();
+    // Held to the end of the last request, and not renewed after it was given back.
+    lease.abort();
+    let _ = lease.await;
+    if let Some(sole) = sole {
+        sole.release().await;
+    }
     Ok(())
 }
 
@@ -150,7 +165,7 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache) = connect(config.store).await?;
+    let (store, cache) = connect(config.store, &config.cache).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
@@ -175,7 +190,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache) = connect(config.store).await?;
+    let (store, cache) = connect(config.store, &config.cache).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
@@ -190,9 +205,9 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 }
 
 /// The store of a process that works, and the caches that it tells: it keeps nothing in memory.
-async fn connect(config: StoreConfig) -> Result<(Store, Cache), ServeError> {
+async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(&WORKING, config.region, Lifetimes::default(), metrics.clone());
+    let cache = Cache::new(cache, config.region, Lifetimes::untold(), metrics.clone());
     Ok((Store::connect(config, metrics).await, cache))
 }
 

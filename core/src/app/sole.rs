@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::ServeError;
 use crate::config::CacheConfig;
-use crate::store::{Holder, Over, SoleLease, Store, StoreError};
+use crate::store::{Holder, SoleLease, Store, StoreError};
 
 /// The pause between two renewals.
 const RENEWAL: Duration = Duration::from_secs(3);
@@ -60,7 +60,8 @@ enum Watched {
 impl Sole {
     /// The claim of this process; none where Redis tells the processes of a region of each other.
     pub(super) fn of(cache: &CacheConfig, store: &Store, region: Region) -> Option<Self> {
-        let lease = SoleLease { token: hex::lower(&rand::rng().random::<[u8; 16]>()), beat: 0, holder: process::own() };
+        let lease =
+            SoleLease { token: hex::lower(&rand::rng().random::<[u8; 16]>()), beat: 0, holder: process::own() };
         cache.redis.is_none().then(|| Self { store: store.clone(), region, lease })
     }
 
@@ -68,7 +69,7 @@ impl Sole {
     ///
     /// # Errors
     /// Where another process serves the region.
-    pub(super) async fn claim_at_start(&mut self) -> Result<bool, ServeError> {
+    pub(super) async fn claim_at_start(&self) -> Result<bool, ServeError> {
         match self.claim().await {
             Ok(()) => Ok(true),
             Err(Denied::By(holder)) => Err(refusal(self.region, &holder)),
@@ -79,33 +80,15 @@ impl Sole {
         }
     }
 
-    /// Holds the lease for ever; takes it first where that could not be done at the start.
-    ///
-    /// # Errors
-    /// Where it had never been held and turns out to be another's.
-    pub(super) async fn hold(mut self, held: bool) -> Result<(), ServeError> {
-        while !held {
-            tokio::time::sleep(MAX_PAUSE.mul_f64(rand::rng().random_range(0.0..1.0))).await;
+    async fn await_claim(&self) -> Result<(), ServeError> {
+        loop {
+            let pause = rand::rng().random_range(Duration::ZERO..MAX_PAUSE);
+            tokio::time::sleep(pause).await;
             match self.claim().await {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(Denied::By(holder)) => return Err(refusal(self.region, &holder)),
                 Err(Denied::Unknown(_)) => {}
             }
-        }
-        let mut lost = false;
-        loop {
-            tokio::time::sleep(RENEWAL).await;
-            // Without an answer nobody else can take it either.
-            let Ok(renewed) = self.renew().await else { continue };
-            if !renewed && !lost {
-                // A pause of this process or of its host, or somebody's hand. What is served goes on being served.
-                tracing::error!("another process may serve this region too; each hears late of what the other changes");
-            }
-            let held = renewed || self.claim().await.is_ok();
-            if held && (lost || !renewed) {
-                tracing::info!("this process serves the region alone again");
-            }
-            lost = !held;
         }
     }
 
@@ -119,23 +102,21 @@ impl Sole {
         }
     }
 
-    async fn renew(&mut self) -> Result<bool, StoreError> {
-        self.lease.beat += 1;
-        self.store.put_sole_lease(&self.lease, Over::Own).await
+    async fn renew(&self) -> Result<bool, StoreError> {
+        self.store.renew_sole_lease(&self.lease.token).await
     }
 
     /// Takes the lease where it is free, lapsed, or of a process that is gone.
-    async fn claim(&mut self) -> Result<(), Denied> {
+    async fn claim(&self) -> Result<(), Denied> {
         for _ in 0..MAX_CONTESTS {
             let Some(found) = self.store.sole_lease().await? else {
-                if self.store.put_sole_lease(&self.lease, Over::Nothing).await? {
+                if self.store.put_sole_lease(&self.lease, None).await? {
                     return Ok(());
                 }
                 continue;
             };
             if found.token == self.lease.token {
                 // It was put, and the answer that said so was lost.
-                self.lease.beat = found.beat;
                 return Ok(());
             }
             let free = process::is_gone(&found.holder)
@@ -144,7 +125,7 @@ impl Sole {
                     Watched::Lapsed => true,
                     Watched::Changed => false,
                 };
-            if free && self.store.put_sole_lease(&self.lease, Over::Seen(&found)).await? {
+            if free && self.store.put_sole_lease(&self.lease, Some(&found)).await? {
                 return Ok(());
             }
         }
@@ -170,6 +151,32 @@ impl Sole {
     }
 }
 
+/// Holds the lease for ever, where there must be one; takes it first where that could not be done at the start.
+///
+/// # Errors
+/// Where it had never been held and turns out to be another's.
+pub(super) async fn hold(sole: Option<Sole>, held: bool) -> Result<(), ServeError> {
+    let Some(sole) = sole else { return std::future::pending().await };
+    if !held {
+        sole.await_claim().await?;
+    }
+    let mut lost = false;
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        // Without an answer nobody else can take it either.
+        let Ok(renewed) = sole.renew().await else { continue };
+        if !renewed && !lost {
+            // A pause of this process or of its host, or somebody's hand. What is served goes on being served.
+            tracing::error!("another process may serve this region too; each hears late of what the other changes");
+        }
+        let held = renewed || sole.claim().await.is_ok();
+        if held && !renewed {
+            tracing::info!("this process serves the region alone again");
+        }
+        lost = !held;
+    }
+}
+
 fn refusal(region: Region, holder: &Holder) -> ServeError {
     let host = holder.host.split(' ').next().filter(|name| !name.is_empty()).unwrap_or("an unknown host");
     ServeError(format!(
@@ -187,7 +194,10 @@ mod tests {
     fn a_refusal_is_one_line_that_names_the_variable_and_the_holder() {
         let holder = Holder { host: "core-1 0b6f pid:[4026531836]".into(), pid: 4711, started: 1 };
         let text = refusal(Region::EuWest1, &holder).to_string();
-        assert!(text.contains("ECHOES_REDIS_URL") && text.contains("process 4711 on core-1 serves eu-west-1"), "{text}");
+        assert!(
+            text.contains("ECHOES_REDIS_URL") && text.contains("process 4711 on core-1 serves eu-west-1"),
+            "{text}"
+        );
         assert_eq!(text.lines().count(), 1);
         let unknown = refusal(Region::EuWest1, &Holder { host: String::new(), pid: 1, started: 0 }).to_string();
         assert!(unknown.contains("an unknown host"), "{unknown}");

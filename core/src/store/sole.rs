@@ -2,7 +2,6 @@
 //!
 //! It holds no time. Whoever finds it watches whether it changes, so no two clocks are ever compared.
 
-use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use echoes_shared::keys::schema;
 
 use super::item::{self, Item};
@@ -39,17 +38,6 @@ pub struct Holder {
     pub started: u64,
 }
 
-/// What must be in the lease's place for it to be put there.
-#[derive(Debug, Clone, Copy)]
-pub enum Over<'a> {
-    /// Nothing.
-    Nothing,
-    /// Exactly what was seen.
-    Seen(&'a SoleLease),
-    /// The same token, whatever its beat.
-    Own,
-}
-
 impl Store {
     /// The lease as it is now.
     ///
@@ -67,12 +55,12 @@ impl Store {
         Ok(output.item.as_ref().map(of_item))
     }
 
-    /// Puts the lease where that is there which `over` says; `false` where it is not, which may also be because an answer to
-    /// this very call was lost.
+    /// Puts the lease in the place of what was `seen` there, or of nothing; `false` where that is not there any more, which
+    /// may also be because an answer to this very call was lost.
     ///
     /// # Errors
     /// Where the store gives no answer.
-    pub async fn put_sole_lease(&self, lease: &SoleLease, over: Over<'_>) -> Result<bool, StoreError> {
+    pub async fn put_sole_lease(&self, lease: &SoleLease, seen: Option<&SoleLease>) -> Result<bool, StoreError> {
         const OPERATION: &str = "PutItem";
         let request = self
             .client
@@ -80,13 +68,44 @@ impl Store {
             .table_name(self.local())
             .set_item(Some(to_item(lease)))
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, conditional(request, lease, over).send().await) {
+        let request = match seen {
+            None => request
+                .condition_expression("attribute_not_exists(#pk)")
+                .expression_attribute_names("#pk", schema::PARTITION_KEY),
+            Some(seen) => request
+                .condition_expression("#token = :token AND #beat = :beat")
+                .expression_attribute_names("#token", TOKEN)
+                .expression_attribute_names("#beat", BEAT)
+                .expression_attribute_values(":token", item::string(&seen.token))
+                .expression_attribute_values(":beat", item::number(seen.beat)),
+        };
+        match self.count(OPERATION, request.send().await) {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
                 _ => Err(StoreError::from_sdk(OPERATION, &error)),
             },
         }
+    }
+
+    /// Renews the lease where it has this token; `false` where it has not.
+    ///
+    /// # Errors
+    /// Where the store gives no answer.
+    pub async fn renew_sole_lease(&self, token: &str) -> Result<bool, StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(self.local())
+            .set_key(Some(ops::key(PARTITION, SORT)))
+            .update_expression("ADD #beat :one")
+            .condition_expression("#token = :token")
+            .expression_attribute_names("#beat", BEAT)
+            .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_values(":one", item::number(1))
+            .expression_attribute_values(":token", item::string(token))
+            .return_consumed_capacity(INDEXES);
+        self.update_ops(request).await
     }
 
     /// Takes the lease away where it still has this token.
@@ -111,24 +130,6 @@ impl Store {
                 _ => Err(StoreError::from_sdk(OPERATION, &error)),
             },
         }
-    }
-}
-
-fn conditional(request: PutItemFluentBuilder, lease: &SoleLease, over: Over<'_>) -> PutItemFluentBuilder {
-    match over {
-        Over::Nothing => request
-            .condition_expression("attribute_not_exists(#pk)")
-            .expression_attribute_names("#pk", schema::PARTITION_KEY),
-        Over::Seen(seen) => request
-            .condition_expression("#token = :token AND #beat = :beat")
-            .expression_attribute_names("#token", TOKEN)
-            .expression_attribute_names("#beat", BEAT)
-            .expression_attribute_values(":token", item::string(&seen.token))
-            .expression_attribute_values(":beat", item::number(seen.beat)),
-        Over::Own => request
-            .condition_expression("#token = :token")
-            .expression_attribute_names("#token", TOKEN)
-            .expression_attribute_values(":token", item::string(&lease.token)),
     }
 }
 

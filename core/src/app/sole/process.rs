@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_start_is_read_past_any_name() {
-        let stat = |state: &str| format!("42 (a ) R (x) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20 21\n");
+        let stat =
+            |state: &str| format!("42 (a ) R (x) {state} 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20 21\n");
         assert_eq!(started(&stat("S")), Some(777));
         assert_eq!(started(&stat("Z")), None);
         assert_eq!(started("42 (a) S 1"), None);

@@ -54,7 +54,7 @@ impl Proxy {
 
     async fn serve(self, client: TcpStream, server: &str) {
         let server = TcpStream::connect(server).await.unwrap();
-        [&client, &server].map(|stream| stream.set_nodelay(true).unwrap());
+        [&client, &server].into_iter().for_each(|stream| stream.set_nodelay(true).unwrap());
         let (mut from_server, mut to_server) = server.into_split();
         // A close with this set is a reset.
         client.set_zero_linger().unwrap();

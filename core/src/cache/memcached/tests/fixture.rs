@@ -13,7 +13,6 @@ use tokio::process::{Child, Command};
 use super::super::server::COMMAND_DEADLINE;
 use super::super::{Memcached, MemcachedServers};
 use crate::clock::Stopwatch;
-use crate::metrics::Metrics;
 
 /// What a loaded machine may add to a deadline.
 const SLACK: Duration = Duration::from_millis(250);
@@ -90,7 +89,7 @@ fn spawn(port: u16, args: &[String]) -> Child {
 
 /// The tier over these servers, each connected.
 pub async fn over(servers: &[String]) -> Memcached {
-    let memcached = Memcached::new(&MemcachedServers(servers.to_vec()), Region::EuWest1, Metrics::new().unwrap());
+    let memcached = Memcached::new(&MemcachedServers(servers.to_vec()), Region::EuWest1);
     eventually("every server answers", async || memcached.servers.iter().flatten().all(|server| !server.is_away()))
         .await;
     memcached

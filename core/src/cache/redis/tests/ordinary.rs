@@ -44,7 +44,8 @@ async fn scripts_that_redis_forgot_are_sent_again() {
 #[tokio::test]
 async fn a_value_lives_as_long_as_it_should_and_counts_in_every_process() {
     let server = Server::start().await;
-    let (one, two) = (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
+    let (one, two) =
+        (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
     let stamp = one.fill("key", "value").await;
     assert_eq!(two.counts("key", stamp).await.unwrap(), "value");
     let Look::Known { now_millis, .. } = two.look("key").await else { panic!("it is known") };
@@ -62,7 +63,8 @@ async fn a_value_lives_as_long_as_it_should_and_counts_in_every_process() {
 #[tokio::test]
 async fn what_was_loaded_before_an_invalidation_is_never_kept() {
     let server = Server::start().await;
-    let (one, two) = (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
+    let (one, two) =
+        (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
     let (stamp, lease) = one.begin("key").await.load();
     two.invalidate(&["key".to_owned()], "changed".into()).await;
     assert_eq!(one.keep("key", stamp, Some(&lease), "old".into(), MINUTE).await, Kept::Discarded);
@@ -108,7 +110,8 @@ async fn of_two_processes_one_loads_and_the_other_hears_of_it() {
 #[tokio::test]
 async fn the_lease_of_a_process_that_died_lapses() {
     let server = Server::start().await;
-    let (one, two) = (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
+    let (one, two) =
+        (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
     let (stamp, lease) = one.begin("key").await.load();
     drop(one);
     let Begin::Wait { lease_left } = two.begin("key").await else { panic!("the lease is still there") };
@@ -173,7 +176,8 @@ async fn a_value_above_a_mebibyte_is_not_sent() {
 #[tokio::test]
 async fn what_is_popular_and_whose_turn_it_is_are_known_to_the_region() {
     let server = Server::start().await;
-    let (one, two) = (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
+    let (one, two) =
+        (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
     assert_eq!(two.popular().await, Vec::<String>::new());
     one.popular_add(&[("happy", 3), ("sad", 1)]).await;
     two.popular_add(&[("sad", 5), ("calm", 1)]).await;

@@ -1,6 +1,7 @@
 //! Wires a core together, serving or working, and ends it gently.
 
 mod schema;
+mod sole;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,15 +16,16 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinError;
 use tracing_subscriber::EnvFilter;
 
-use crate::cache::{Cache, CacheConfig, Lifetimes};
+use crate::cache::{Cache, Lifetimes};
 use crate::clock;
-use crate::config::{ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
+use crate::config::{CacheConfig, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
 use crate::work::{self, Round};
 use schema::Schema;
+use sole::Sole;
 
 /// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,9 +89,18 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     if let Err(error) = warm {
         tracing::warn!(%error, "the store does not answer yet");
     }
+    let sole = Sole::of(&config.cache, &store, region);
+    let held = match (&sole, &tables) {
+        (Some(sole), Schema::Fits) => tokio::select! {
+            held = sole.claim_at_start() => held?,
+            signalled = termination() => return signalled,
+        },
+        _ => false,
+    };
     tracing::info!(%region, listen = %config.listen, admin = %config.admin_listen, "serving");
 
     let (stop, stopped) = watch::channel(false);
+    let mut lease = tokio::spawn(sole::hold(sole.clone(), held));
     let settings = tokio::spawn(store.clone().keep_settings_fresh(clock::now, stopped.clone()));
     let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
@@ -100,6 +111,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
         ended = &mut beside => return Err(ended_early("the work", ended)),
+        ended = &mut lease => return Err(ended_early("the lease", ended)),
         signalled = termination() => signalled?,
     }
     tracing::info!("draining");
@@ -110,6 +122,12 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     }
     settings.abort();
     admin.abort();
+    // Held to the end of the last request, and not renewed after it was given back.
+    lease.abort();
+    let _ = lease.await;
+    if let Some(sole) = sole {
+        sole.release().await;
+    }
     Ok(())
 }
 

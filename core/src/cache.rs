@@ -135,7 +135,7 @@ impl Cache {
             memory: Memory::new(config.memory_bytes, metrics.cache().clone()),
             popular: Popular::default(),
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
-            memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region, metrics.clone())),
+            memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region)),
             metrics: metrics.cache().clone(),
             store: OnceLock::new(),
             clock: clock::monotonic_millis,

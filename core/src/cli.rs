@@ -34,13 +34,16 @@ enum Command {
     ///
     /// Needs ECHOES_REGION, ECHOES_LISTEN, ECHOES_EDGE_KEYS, ECHOES_CURSOR_KEYS and ECHOES_AUDIO_BUCKET; knows
     /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS, ECHOES_MAX_IN_FLIGHT,
+    /// ECHOES_CACHE_MEMORY_BYTES (64 MiB; 0 is off), ECHOES_REDIS_URL, ECHOES_MEMCACHED_SERVERS (host:port, with commas),
     /// RUST_LOG, with `--work` the variables of `echoes work`, and the AWS SDK's own.
+    ///
+    /// Without ECHOES_REDIS_URL one process serves a region, and a second one does not start.
     Serve(serve::ServeArgs),
     /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index, erase people.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
-    /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_TABLE, ECHOES_OPS_TABLE,
-    /// ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
+    /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_REDIS_URL (through which it tells the serving
+    /// processes what it changed), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
     Work(work::WorkArgs),
     /// Create, describe or check this region's tables, or grow the shards of a list.
     ///

@@ -6,6 +6,7 @@ mod ring;
 mod server;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,6 @@ use bytes::Bytes;
 use echoes_shared::Region;
 
 use super::MemcachedServers;
-use crate::metrics::Metrics;
 use ring::Ring;
 use server::Server;
 
@@ -36,8 +36,7 @@ pub(super) struct Memcached {
 impl Memcached {
     /// Connects in the background; until a server has answered for the first time its keys are misses. Outside a runtime nothing
     /// ever connects.
-    pub(super) fn new(servers: &MemcachedServers, region: Region, metrics: Metrics) -> Self {
-        let _ = metrics;
+    pub(super) fn new(servers: &MemcachedServers, region: Region) -> Self {
         let probe = name::of(region, "probe");
         // A pool that cannot be made, which only a wrong setting of its own could cause, leaves its keys misses.
         let server = |name: &String| Server::new(name, &probe).ok();

@@ -1,6 +1,7 @@
 //! The environment of the caches: which tiers there are, and where.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use redis::IntoConnectionInfo as _;
@@ -95,9 +96,7 @@ impl FromStr for MemcachedServers {
             return Err(format!("must be at most {MAX_SERVERS} servers"));
         }
         if let Some(odd) = servers.iter().find(|server| !is_host_and_port(server)) {
-            return Err(format!(
-                "must be host:port[,host:port…], a host being a name or an IPv4 address, not {odd:?}"
-            ));
+            return Err(format!("must be host:port[,host:port…], not {odd:?}"));
         }
         let twice = |(place, server): (usize, &String)| servers.iter().take(place).any(|before| before == server);
         if let Some((_, server)) = servers.iter().enumerate().find(|pair| twice(*pair)) {
@@ -107,11 +106,15 @@ impl FromStr for MemcachedServers {
     }
 }
 
-/// A name or an IPv4 address, and a port. The client connects to no others: `cache/memcached/server.rs`.
+/// A name or an address (IPv6 in brackets), and a port.
 fn is_host_and_port(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    text.split_once(':').is_some_and(|(host, port)| {
-        let named = (1..=253).contains(&host.len()) && host.bytes().all(allowed);
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let named = match address {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => (1..=253).contains(&host.len()) && host.bytes().all(allowed),
+        };
         // `parse` would take a sign as well.
         named && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port != 0)
     })
@@ -133,9 +136,10 @@ mod tests {
     fn every_tier_is_optional() {
         let none = read(&[]).unwrap();
         assert_eq!((none.memory_bytes, none.redis, none.memcached), (64 * MIB, None, None));
-        let all = read(&[(MEMORY, "0"), URL, (MEMCACHED, "10.0.0.1:11211,Cache-2.example:11212")]).unwrap();
+        let all =
+            read(&[(MEMORY, "0"), URL, (MEMCACHED, "10.0.0.1:11211,Cache-2.example:11212,[::1]:11211")]).unwrap();
         assert_eq!(all.memory_bytes, 0);
-        assert_eq!(all.memcached.as_ref().unwrap().0, ["10.0.0.1:11211", "cache-2.example:11212"]);
+        assert_eq!(all.memcached.as_ref().unwrap().0, ["10.0.0.1:11211", "cache-2.example:11212", "[::1]:11211"]);
         assert!(!format!("{all:?}").contains("secret"), "{all:?}");
         let told = all.for_telling();
         assert!(told.redis.is_some() && told.memcached.is_none());
@@ -179,7 +183,8 @@ mod tests {
             (MEMCACHED, "cache.example:+1"),
             (MEMCACHED, "cache.example:0"),
             (MEMCACHED, "cache.example:65536"),
-            (MEMCACHED, "[::1]:11211"),
+            (MEMCACHED, "::1:11211"),
+            (MEMCACHED, "[::g]:11211"),
             (MEMCACHED, "a:1,,b:1"),
             (MEMCACHED, "a:1, b:1"),
             (MEMCACHED, "a:1,b:1,A:1"),

@@ -10,5 +10,6 @@
 
 mod erasure;
 mod region;
+mod sole;
 mod start;
 mod sweep;

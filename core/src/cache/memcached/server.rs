@@ -1,16 +1,11 @@
 //! One Memcached server: a few connections, a deadline for every command, and a probe while it is away.
-//!
-//! The crate `async-memcached` speaks the protocol. What was looked at before it was trusted: values are taken by their length, so
-//! any bytes pass; what does not parse is an error, never a panic; a command that is dropped or fails half-way closes its
-//! connection. It does not bound what it reads: the deadline does. It reads a leftover of one answer as the next one's, so the
-//! name of a value is compared. It connects to IPv4 addresses only, and resolves a name at each connection, so that is done here.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use async_memcached::{AsciiProtocol as _, Client, Error, ErrorKind, Status};
 use bytes::Bytes;
 use deadpool::managed::{
     self, BuildError, Object, Pool, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult,
@@ -19,8 +14,8 @@ use rand::RngExt as _;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::MAX_VALUE_BYTES;
 use super::health::{Failure, Health};
+use super::wire::{Connection, WireError};
 
 /// For one command, the wait for a connection included. A server of the same region answers in well under a millisecond.
 pub(super) const COMMAND_DEADLINE: Duration = Duration::from_millis(30);
@@ -32,6 +27,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// Connections to one server: at half a millisecond a command, eight thousand commands a second.
 const MAX_CONNECTIONS: usize = 4;
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
 
 /// One server.
 pub(super) struct Server {
@@ -75,13 +72,9 @@ impl Server {
 
     /// Keeps bytes for so many seconds, or does not.
     pub(super) async fn set(self: &Arc<Self>, name: &str, value: &[u8], seconds: u64) {
-        let seconds = i64::try_from(seconds).ok();
         self.command(async || {
             let mut connection = self.connection().await?;
-            match connection.set(name, value, seconds, None).await {
-                Ok(()) => Ok(()),
-                Err(error) => Err(trouble(connection, error)),
-            }
+            Ok(connection.set(name, value, seconds).await?)
         })
         .await;
     }
@@ -93,18 +86,7 @@ impl Server {
 
     async fn ask(&self, name: &str) -> Result<Option<Bytes>, Trouble> {
         let mut connection = self.connection().await?;
-        let value = match connection.get(name).await {
-            Ok(Some(value)) => value,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(trouble(connection, error)),
-        };
-        let data = value.data.unwrap_or_default();
-        if value.key != name.as_bytes() || data.len() > MAX_VALUE_BYTES {
-            // The stream is out of step: what was read answers another question.
-            drop(Object::take(connection));
-            return Err(Trouble::Failed(Failure::Broken, "it answered another question".to_owned()));
-        }
-        Ok(Some(Bytes::from(data)))
+        Ok(connection.get(name).await?)
     }
 
     /// Runs one command where the server is there, under the deadline, and notes how it went.
@@ -163,13 +145,13 @@ async fn await_answer(server: Weak<Server>, first_pause: Duration) {
     }
 }
 
-/// What an error of a command means. The connection is kept only where its answer was read whole and understood.
-fn trouble(connection: Object<Connector>, error: Error) -> Trouble {
-    if let Error::Protocol(Status::NotStored | Status::Error(ErrorKind::Server(_))) = error {
-        return Trouble::Refused;
+impl From<WireError> for Trouble {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Refused => Self::Refused,
+            error => Self::Failed(Failure::Broken, error.to_string()),
+        }
     }
-    drop(Object::take(connection));
-    Trouble::Failed(Failure::Broken, error.to_string())
 }
 
 /// Makes connections to one server.
@@ -181,24 +163,28 @@ struct Connector {
 }
 
 impl Connector {
-    async fn resolve(&self) -> Result<(), std::io::Error> {
-        let found = tokio::net::lookup_host(&self.server).await?.find(SocketAddr::is_ipv4);
-        *self.address.lock().unwrap_or_else(PoisonError::into_inner) = found;
-        Ok(())
+    /// Looks the name up and remembers the first of its addresses that takes a connection, so that no command waits for that.
+    async fn resolve(&self) -> io::Result<()> {
+        for address in tokio::net::lookup_host(&self.server).await?.take(MAX_ADDRESSES) {
+            if Connection::open(address).await.is_ok() {
+                *self.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                return Ok(());
+            }
+        }
+        Err(io::ErrorKind::ConnectionRefused.into())
     }
 }
 
 impl managed::Manager for Connector {
-    type Type = Client;
-    type Error = Error;
+    type Type = Connection;
+    type Error = io::Error;
 
-    async fn create(&self) -> Result<Client, Error> {
+    async fn create(&self) -> io::Result<Connection> {
         let address = *self.address.lock().unwrap_or_else(PoisonError::into_inner);
-        let unknown = || Error::Connect(std::io::Error::other("its name leads to no IPv4 address"));
-        Client::new(format!("tcp://{}", address.ok_or_else(unknown)?)).await
+        Connection::open(address.ok_or(io::ErrorKind::NotFound)?).await
     }
 
-    async fn recycle(&self, client: &mut Client, _: &managed::Metrics) -> RecycleResult<Error> {
-        if client.is_closed() { Err(RecycleError::message("it was closed half-way")) } else { Ok(()) }
+    async fn recycle(&self, connection: &mut Connection, _: &managed::Metrics) -> RecycleResult<io::Error> {
+        if connection.is_in_step() { Ok(()) } else { Err(RecycleError::message("it is out of step")) }
     }
 }

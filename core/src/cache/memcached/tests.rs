@@ -64,7 +64,7 @@ async fn any_bytes_under_any_key_come_back() {
     }
     // One region's values are not another's.
     let other = MemcachedServers(vec![server.address()]);
-    let other = Memcached::new(&other, Region::UsEast1, Metrics::new().unwrap());
+    let other = Memcached::new(&other, Region::UsEast1);
     eventually("the other region connects", async || {
         other.set("here", Bytes::from_static(b"1"), HOUR).await;
         other.get("here").await.is_some()
@@ -143,7 +143,7 @@ async fn all_servers_away_from_the_start_cost_nothing_and_come() {
     let mut server = Process::start(&[]).await;
     server.kill().await;
     let servers = MemcachedServers(vec![server.address(), "nowhere.invalid:11211".to_owned()]);
-    let memcached = Memcached::new(&servers, Region::EuWest1, Metrics::new().unwrap());
+    let memcached = Memcached::new(&servers, Region::EuWest1);
     let keys = keys(40);
     fill(&memcached, &keys).await;
     assert!(held(&memcached, &keys).await.is_empty());

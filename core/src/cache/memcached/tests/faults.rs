@@ -53,7 +53,9 @@ impl Proxy {
     }
 
     async fn serve(self, client: TcpStream, server: &str) {
-        let (mut from_server, mut to_server) = TcpStream::connect(server).await.unwrap().into_split();
+        let server = TcpStream::connect(server).await.unwrap();
+        [&client, &server].into_iter().for_each(|stream| stream.set_nodelay(true).unwrap());
+        let (mut from_server, mut to_server) = server.into_split();
         // A close with this set is a reset.
         client.set_zero_linger().unwrap();
         let (mut from_client, mut to_client) = client.into_split();
@@ -93,13 +95,13 @@ async fn whatever_an_answer_is_it_is_the_right_value_or_none() {
     let server = Process::start(&[]).await;
     let (proxy, address) = Proxy::before(server.address()).await;
     let memcached = over(&[address]).await;
-    let usable = || {
-        eventually("the server is used again", async || {
+    let usable_after = |fault: Fault| {
+        eventually(format!("the server is used again after {fault:?}"), async || {
             memcached.set("feed:happy", Bytes::from_static(VALUE), HOUR).await;
             memcached.get("feed:happy").await.is_some_and(|value| value == VALUE)
         })
     };
-    usable().await;
+    usable_after(Fault::None).await;
     for fault in [
         Fault::Instead(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
         Fault::Instead(b"\0\xff\xfe\x80 garbage \r\n"),
@@ -130,7 +132,7 @@ async fn whatever_an_answer_is_it_is_the_right_value_or_none() {
             timed(memcached.set("feed:sad", Bytes::from_static(b"sad"), HOUR)).await;
         }
         proxy.set(Fault::None);
-        usable().await;
+        usable_after(fault).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Real Memcached processes on free ports, and what every test of this tier asks of a call.
 
+use std::fmt::Display;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,7 +13,6 @@ use tokio::process::{Child, Command};
 use super::super::server::COMMAND_DEADLINE;
 use super::super::{Memcached, MemcachedServers};
 use crate::clock::Stopwatch;
-use crate::metrics::Metrics;
 
 /// What a loaded machine may add to a deadline.
 const SLACK: Duration = Duration::from_millis(250);
@@ -89,7 +89,7 @@ fn spawn(port: u16, args: &[String]) -> Child {
 
 /// The tier over these servers, each connected.
 pub async fn over(servers: &[String]) -> Memcached {
-    let memcached = Memcached::new(&MemcachedServers(servers.to_vec()), Region::EuWest1, Metrics::new().unwrap());
+    let memcached = Memcached::new(&MemcachedServers(servers.to_vec()), Region::EuWest1);
     eventually("every server answers", async || memcached.servers.iter().flatten().all(|server| !server.is_away()))
         .await;
     memcached
@@ -105,7 +105,7 @@ pub async fn timed<T>(call: impl Future<Output = T>) -> T {
 }
 
 /// Waits until it is so: within seconds, as recovery must be.
-pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn eventually(what: impl Display, mut is_so: impl AsyncFnMut() -> bool) {
     let wait = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

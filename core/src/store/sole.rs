@@ -1,0 +1,160 @@
+//! The lease of the one process that serves a region without Redis: an item of `EchoesLocal`.
+//!
+//! It holds no time. Whoever finds it watches whether it changes, so no two clocks are ever compared.
+
+use echoes_shared::keys::schema;
+
+use super::item::{self, Item};
+use super::meter::INDEXES;
+use super::{Store, StoreError, ops};
+
+const PARTITION: &str = "serve";
+const SORT: &str = "sole";
+const TOKEN: &str = "token";
+const BEAT: &str = "beat";
+const HOST: &str = "host";
+const PID: &str = "pid";
+const STARTED: &str = "started";
+
+/// Who holds the lease, and how often it has been renewed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoleLease {
+    /// Of the process's own making, never repeated.
+    pub token: String,
+    /// One more with each renewal.
+    pub beat: u64,
+    /// The process.
+    pub holder: Holder,
+}
+
+/// A process, as another of its host may find it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Where it runs; empty where that cannot be told.
+    pub host: String,
+    /// Its number there.
+    pub pid: u32,
+    /// When it started, in ticks since that host's boot: a number that is used again has another.
+    pub started: u64,
+}
+
+impl Store {
+    /// The lease as it is now.
+    ///
+    /// # Errors
+    /// Where the store gives no answer. An item that makes no sense reads as a lease that nobody renews.
+    pub async fn sole_lease(&self) -> Result<Option<SoleLease>, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(self.local())
+            .set_key(Some(ops::key(PARTITION, SORT)))
+            .consistent_read(true)
+            .return_consumed_capacity(INDEXES);
+        let output = self.call("GetItem", request.send()).await?;
+        Ok(output.item.as_ref().map(of_item))
+    }
+
+    /// Puts the lease in the place of what was `seen` there, or of nothing; `false` where that is not there any more, which
+    /// may also be because an answer to this very call was lost.
+    ///
+    /// # Errors
+    /// Where the store gives no answer.
+    pub async fn put_sole_lease(&self, lease: &SoleLease, seen: Option<&SoleLease>) -> Result<bool, StoreError> {
+        const OPERATION: &str = "PutItem";
+        let request = self
+            .client
+            .put_item()
+            .table_name(self.local())
+            .set_item(Some(to_item(lease)))
+            .return_consumed_capacity(INDEXES);
+        let request = match seen {
+            None => request
+                .condition_expression("attribute_not_exists(#pk)")
+                .expression_attribute_names("#pk", schema::PARTITION_KEY),
+            Some(seen) => request
+                .condition_expression("#token = :token AND #beat = :beat")
+                .expression_attribute_names("#token", TOKEN)
+                .expression_attribute_names("#beat", BEAT)
+                .expression_attribute_values(":token", item::string(&seen.token))
+                .expression_attribute_values(":beat", item::number(seen.beat)),
+        };
+        match self.count(OPERATION, request.send().await) {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
+                _ => Err(StoreError::from_sdk(OPERATION, &error)),
+            },
+        }
+    }
+
+    /// Renews the lease where it has this token; `false` where it has not.
+    ///
+    /// # Errors
+    /// Where the store gives no answer.
+    pub async fn renew_sole_lease(&self, token: &str) -> Result<bool, StoreError> {
+        let request = self
+            .client
+            .update_item()
+            .table_name(self.local())
+            .set_key(Some(ops::key(PARTITION, SORT)))
+            .update_expression("ADD #beat :one")
+            .condition_expression("#token = :token")
+            .expression_attribute_names("#beat", BEAT)
+            .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_values(":one", item::number(1))
+            .expression_attribute_values(":token", item::string(token))
+            .return_consumed_capacity(INDEXES);
+        self.update_ops(request).await
+    }
+
+    /// Takes the lease away where it still has this token.
+    ///
+    /// # Errors
+    /// Where the store gives no answer.
+    pub async fn release_sole_lease(&self, token: &str) -> Result<(), StoreError> {
+        const OPERATION: &str = "DeleteItem";
+        let request = self
+            .client
+            .delete_item()
+            .table_name(self.local())
+            .set_key(Some(ops::key(PARTITION, SORT)))
+            .condition_expression("#token = :token")
+            .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_values(":token", item::string(token))
+            .return_consumed_capacity(INDEXES);
+        match self.count(OPERATION, request.send().await) {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
+                _ => Err(StoreError::from_sdk(OPERATION, &error)),
+            },
+        }
+    }
+}
+
+fn to_item(lease: &SoleLease) -> Item {
+    let mut item = ops::key(PARTITION, SORT);
+    let attributes = [
+        (TOKEN, item::string(&lease.token)),
+        (BEAT, item::number(lease.beat)),
+        (HOST, item::string(&lease.holder.host)),
+        (PID, item::number(u64::from(lease.holder.pid))),
+        (STARTED, item::number(lease.holder.started)),
+    ];
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item
+}
+
+fn of_item(item: &Item) -> SoleLease {
+    let text = |name| ops::text(item, name).unwrap_or_default().to_owned();
+    SoleLease {
+        token: text(TOKEN),
+        beat: ops::number(item, BEAT).unwrap_or_default(),
+        holder: Holder {
+            host: text(HOST),
+            pid: ops::number(item, PID).unwrap_or_default(),
+            started: ops::number(item, STARTED).unwrap_or_default(),
+        },
+    }
+}

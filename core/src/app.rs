@@ -1,6 +1,7 @@
 //! Wires a core together, serving or working, and ends it gently.
 
 mod schema;
+mod warm;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::service::Service;
 use crate::store::Store;
 use crate::work::{self, Round};
 use schema::Schema;
+use warm::Warmer;
 
 /// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,9 +34,6 @@ const _: () = assert!(DRAIN_TIMEOUT.as_millis() > echoes_shared::policy::REQUEST
 const CONNECTIONS_PER_REQUEST: usize = 8;
 /// Connections to the admin port.
 const ADMIN_CONNECTIONS: usize = 32;
-
-const SERVING: CacheConfig = CacheConfig { memory_bytes: 64 * 1024 * 1024, redis: None, memcached: None };
-const WORKING: CacheConfig = CacheConfig { memory_bytes: 0, ..SERVING };
 
 /// Why a core could not start or go on.
 #[derive(Debug)]
@@ -76,7 +75,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
         Arc::new(Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone()));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
-        service,
+        service: Arc::clone(&service),
         verifier: Verifier::new(config.edge_keys, region),
         permits: Arc::new(Semaphore::new(config.max_in_flight)),
         metrics,
@@ -98,7 +97,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
-    let mut beside = tokio::spawn(beside(store, cache, tables, Arc::clone(&readiness), work, stopped));
+    let warmer = Warmer { service, cache: cache.clone() };
+    let mut beside = tokio::spawn(beside(store, warmer, tables, Arc::clone(&readiness), work, stopped));
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
@@ -117,10 +117,10 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
 }
 
 /// What goes on beside serving until `stop` is told: the tables are awaited and checked, where that could not be done before,
-/// and then the work is done.
+/// then the caches are warmed and kept so, and the work is done.
 async fn beside(
     store: Store,
-    cache: Cache,
+    warmer: Warmer,
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<WorkConfig>,
@@ -134,10 +134,16 @@ async fn beside(
         }
     }
     readiness.tables_fit();
-    match work {
-        Some(work) => work::run(store, cache, work, stop).await,
-        None => work::stopped(&mut stop).await,
+    tokio::select! {
+        () = warmer.first() => readiness.warm(),
+        () = work::stopped(&mut stop) => return Ok(()),
     }
+    let work = async {
+        if let Some(work) = work {
+            work::run(store, warmer.cache.clone(), work, stop.clone()).await;
+        }
+    };
+    tokio::join!(work, warmer.keep(stop.clone()));
     Ok(())
 }
 
@@ -151,7 +157,7 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache) = connect(config.store).await?;
+    let (store, cache) = connect(config.store, &config.cache).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
@@ -176,7 +182,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache) = connect(config.store).await?;
+    let (store, cache) = connect(config.store, &config.cache).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
@@ -191,9 +197,9 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 }
 
 /// The store of a process that works, and the caches that it tells: it keeps nothing in memory.
-async fn connect(config: StoreConfig) -> Result<(Store, Cache), ServeError> {
+async fn connect(config: StoreConfig, caches: &CacheConfig) -> Result<(Store, Cache), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(&WORKING, config.region, Lifetimes::default(), metrics.clone());
+    let cache = Cache::new(caches, config.region, Lifetimes::untold(), metrics.clone());
     Ok((Store::connect(config, metrics).await, cache))
 }
 

@@ -199,8 +199,10 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 /// The store of a process that works, and the caches that it tells: it keeps nothing in memory.
 async fn connect(config: StoreConfig, caches: &CacheConfig) -> Result<(Store, Cache), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(caches, config.region, Lifetimes::untold(), metrics.clone());
-    Ok((Store::connect(config, metrics).await, cache))
+    let cache = Cache::new(caches, config.region, Lifetimes::without_stream(), metrics.clone());
+    let store = Store::connect(config, metrics).await;
+    cache.start(&store);
+    Ok((store, cache))
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

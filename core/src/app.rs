@@ -2,6 +2,7 @@
 
 mod schema;
 mod sole;
+mod warm;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use crate::store::Store;
 use crate::work::{self, Round};
 use schema::Schema;
 use sole::Sole;
+use warm::Warmer;
 
 /// How long requests that have begun may go on after SIGTERM. Each is bounded to less, but for its body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -75,7 +77,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
         Arc::new(Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone()));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
-        service,
+        service: Arc::clone(&service),
         verifier: Verifier::new(config.edge_keys, region),
         permits: Arc::new(Semaphore::new(config.max_in_flight)),
         metrics,
@@ -106,7 +108,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
-    let mut beside = tokio::spawn(beside(store, cache, tables, Arc::clone(&readiness), work, stopped));
+    let warmer = Warmer { service, cache: cache.clone() };
+    let mut beside = tokio::spawn(beside(store, warmer, tables, Arc::clone(&readiness), work, stopped));
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
@@ -132,10 +135,10 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
 }
 
 /// What goes on beside serving until `stop` is told: the tables are awaited and checked, where that could not be done before,
-/// and then the work is done.
+/// then the caches are warmed and kept so, and the work is done.
 async fn beside(
     store: Store,
-    cache: Cache,
+    warmer: Warmer,
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<WorkConfig>,
@@ -149,10 +152,16 @@ async fn beside(
         }
     }
     readiness.tables_fit();
-    match work {
-        Some(work) => work::run(store, cache, work, stop).await,
-        None => work::stopped(&mut stop).await,
+    tokio::select! {
+        () = warmer.first() => readiness.warm(),
+        () = work::stopped(&mut stop) => return Ok(()),
     }
+    let work = async {
+        if let Some(work) = work {
+            work::run(store, warmer.cache.clone(), work, stop.clone()).await;
+        }
+    };
+    tokio::join!(work, warmer.keep(stop.clone()));
     Ok(())
 }
 

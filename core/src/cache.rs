@@ -257,16 +257,6 @@ impl Cache {
         self.0.departed.hides(&echo.user_id, echo.echo_id)
     }
 
-    /// Somebody asked for the feed of `emotion`.
-    pub fn asked(&self, emotion: Emotion, now: Timestamp) {
-        self.0.popular.asked(emotion, now);
-    }
-
-    /// The emotions whose feeds this process was asked for in the last hour, the most popular first.
-    pub fn popular(&self, now: Timestamp) -> Vec<Emotion> {
-        self.0.popular.ranked(now)
-    }
-
     /// Never shows an echo of `user` of up to this time again, in this process.
     pub fn forget_person(&self, user: &UserId, up_to: Timestamp) {
         let tick = (self.0.clock)();

@@ -1,5 +1,7 @@
 //! Every number that both halves agree on, each once and with the line it comes from.
 
+use crate::emotion::Emotion;
+
 /// Regions a request may try, the first included (issue: *three regions and 2 s in all*).
 pub const REGION_ATTEMPTS: usize = 3;
 /// Milliseconds that all attempts of one request may take together.
@@ -18,6 +20,12 @@ pub const TIMELINES_DEADLINE_MILLIS: u64 = 500;
 pub const DEFAULT_LIMIT: u8 = 20;
 /// Items of a page at most (contract; seed: `get_echoes_by_emotion(emotion, limit=100)`).
 pub const MAX_LIMIT: u8 = 100;
+
+/// The emotions whose feeds are always kept warm (seed, line 267: `popular_emotions`).
+pub const WARM_EMOTIONS: [Emotion; 5] =
+    [Emotion::Happy, Emotion::Calm, Emotion::Excited, Emotion::Peaceful, Emotion::Energetic];
+/// Seconds after which they are warmed again at the latest (seed, line 277: `setex(cache_key, 1800, …)`).
+pub const WARM_SECONDS: u64 = 1_800;
 
 /// Bytes of a request body at most (contract: 64 KiB).
 pub const MAX_BODY_BYTES: usize = 64 * 1024;

@@ -13,10 +13,12 @@
 #[path = "../store/engine.rs"]
 mod engine;
 #[path = "../store/load.rs"]
+#[expect(dead_code, reason = "the store's benchmark uses all of it")]
 mod load;
 mod peers;
 mod programs;
 #[path = "../store/report.rs"]
+#[expect(dead_code, reason = "the store's benchmark uses all of it")]
 mod report;
 mod served;
 mod shared;

@@ -70,7 +70,8 @@ async fn measure(size: usize) -> Figures {
 
     figures.insert("feed", time(async |_| drop(service.feed(Emotion::Happy, &list, now()).await.unwrap())).await);
     figures.insert("recent", time(async |_| drop(service.recent(&list, now()).await.unwrap())).await);
-    figures.insert("timeline", time(async |_| drop(service.timeline(user.clone(), &list, now()).await.unwrap())).await);
+    figures
+        .insert("timeline", time(async |_| drop(service.timeline(user.clone(), &list, now()).await.unwrap())).await);
     let get = async |round| drop(service.echo(at(round).echo().echo_id, now()).await.unwrap());
     figures.insert("get", time(get).await);
     figures.insert("create", time(async |round: usize| create(&store, &fresh[round]).await).await);

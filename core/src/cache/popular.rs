@@ -1,8 +1,12 @@
-//! Which emotions' feeds were asked for lately, so that they are kept warm.
+//! Which emotions' feeds were asked for lately, and whose turn it is to keep them warm.
 
+use std::mem;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use echoes_shared::{Emotion, Timestamp};
+
+use super::Cache;
 
 /// Milliseconds of a slot.
 const SLOT_MILLIS: u64 = 10 * 60 * 1_000;
@@ -19,6 +23,42 @@ struct Counts {
     latest: u64,
     /// The slots in a ring, each with a count for each emotion in the order of the vocabulary.
     slots: [[u32; Emotion::ALL.len()]; SLOTS],
+    /// What the region's other processes have not been told of yet.
+    unshared: [u64; Emotion::ALL.len()],
+}
+
+impl Cache {
+    /// Somebody asked for the feed of `emotion`.
+    pub fn asked(&self, emotion: Emotion, now: Timestamp) {
+        self.0.popular.asked(emotion, now);
+    }
+
+    /// Adds what this process was asked for since the last time to what the region knows.
+    pub async fn share_popular(&self) {
+        let Some(redis) = &self.0.redis else { return };
+        let hits = self.0.popular.take_unshared();
+        let hits: Vec<_> = hits.iter().map(|(emotion, hits)| (emotion.as_str(), *hits)).collect();
+        redis.popular_add(&hits).await;
+    }
+
+    /// The emotions whose feeds the region was asked for in the last hour or so, or this process where it knows of no other; the
+    /// most popular first.
+    pub async fn popular(&self, now: Timestamp) -> Vec<Emotion> {
+        let known = match &self.0.redis {
+            Some(redis) => redis.popular().await,
+            None => Vec::new(),
+        };
+        let known: Vec<_> = known.iter().filter_map(|name| name.parse().ok()).collect();
+        if known.is_empty() { self.0.popular.ranked(now) } else { known }
+    }
+
+    /// Whether this process may do what one of the region does in such a time.
+    pub async fn take_turn(&self, what: &str, lifetime: Duration) -> bool {
+        match &self.0.redis {
+            Some(redis) => redis.take_turn(what, lifetime).await,
+            None => true,
+        }
+    }
 }
 
 impl Popular {
@@ -31,6 +71,17 @@ impl Popular {
         if let Some(count) = count {
             *count = count.saturating_add(1);
         }
+        if let Some(hits) = counts.unshared.get_mut(number(emotion)) {
+            *hits = hits.saturating_add(1);
+        }
+    }
+
+    fn take_unshared(&self) -> Vec<(Emotion, u64)> {
+        let hits = {
+            let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            mem::replace(&mut counts.unshared, [0; Emotion::ALL.len()])
+        };
+        Emotion::ALL.iter().copied().zip(hits).filter(|(_, hits)| *hits > 0).collect()
     }
 
     /// The emotions that were asked for, the most popular first.
@@ -81,6 +132,8 @@ mod tests {
             popular.asked(emotion, at(minutes));
         }
         popular.asked(Emotion::Bored, at(51));
+        assert_eq!(popular.take_unshared(), [(Emotion::Calm, 2), (Emotion::Sad, 2), (Emotion::Bored, 1)]);
+        assert_eq!(popular.take_unshared(), []);
         assert_eq!(popular.ranked(at(59))[2..], [Emotion::Bored]);
         assert_eq!(popular.ranked(at(61)).len(), 3);
         assert_eq!(popular.ranked(at(80)), [Emotion::Calm, Emotion::Bored]);

@@ -20,18 +20,25 @@ pub struct Readiness {
     service: Arc<Service>,
     metrics: Metrics,
     checked: AtomicBool,
+    warm: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    /// Ready as long as the store of `service` answers, once its tables are known to fit.
+    /// Ready as long as the store of `service` answers, once its tables are known to fit and its caches are warm.
     pub fn new(service: Arc<Service>, metrics: Metrics) -> Self {
-        Self { service, metrics, checked: AtomicBool::new(false), draining: AtomicBool::new(false) }
+        let no = || AtomicBool::new(false);
+        Self { service, metrics, checked: no(), warm: no(), draining: no() }
     }
 
     /// The tables are those that this program expects.
     pub fn tables_fit(&self) {
         self.checked.store(true, Ordering::Relaxed);
+    }
+
+    /// The caches hold what most will ask for, or that took too long.
+    pub fn warm(&self) {
+        self.warm.store(true, Ordering::Relaxed);
     }
 
     /// Not ready any more: the process finishes what has begun and ends.
@@ -56,12 +63,17 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
     };
     let draining = readiness.draining.load(Ordering::Relaxed);
     let checked = readiness.checked.load(Ordering::Relaxed);
-    let ready = dynamodb == "ok" && checked && !draining;
+    let warm = readiness.warm.load(Ordering::Relaxed);
+    let ready = dynamodb == "ok" && checked && warm && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({
         "ready": ready,
         "draining": draining,
-        "dependencies": { "dynamodb": dynamodb, "tables": if checked { "ok" } else { "not checked yet" } },
+        "dependencies": {
+            "dynamodb": dynamodb,
+            "tables": if checked { "ok" } else { "not checked yet" },
+            "caches": if warm { "ok" } else { "not warm yet" },
+        },
     });
     (status, Json(body)).into_response()
 }

@@ -1,18 +1,23 @@
 //! Reads: feeds, timelines, single echoes. What most callers want, the head of a list or one echo, comes from the caches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use echoes_shared::policy::MAX_LIMIT;
 use echoes_shared::query::ListQuery;
 use echoes_shared::{Echo, EchoId, Emotion, Problem, Region, Slug, Timestamp, UserId};
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
 use serde::Serialize;
 
 use super::{Service, ServiceError, StoreError};
 use crate::cache::{Cached, Cut, Head, Key, Loaded, Step, Trail, Value};
 use crate::store::{Page, Store};
+
+/// Feeds that are warmed at a time: readers come first.
+const WARMED_AT_A_TIME: usize = 3;
 
 /// A page of a feed, the recent list or a timeline, serialised.
 #[derive(Debug)]
@@ -139,7 +144,10 @@ impl Service {
         now: Timestamp,
         cut: impl FnOnce(&Head) -> Arc<Cut>,
     ) -> Result<List, StoreError> {
-        let Cached { value, trail } = self.cache.read(key, now, loader(&self.store, key, now)).await?;
+        let Cached { value, trail } = match self.cache.peek(key, now) {
+            Some(cached) => cached,
+            None => self.cache.read(key, now, loader(&self.store, key, now)).await?,
+        };
         let page = match &*value {
             Value::Head(head) => cut(head),
             Value::Echo(_) | Value::Absent => cut(&Head::new(key, &[], None)),
@@ -150,6 +158,18 @@ impl Service {
     /// Makes the cursors of the list `key`.
     pub(super) fn signer(&self, key: &Key) -> impl FnOnce(EchoId) -> String {
         |position| self.cursor_keys.sign(&scope(key), position)
+    }
+
+    /// Has the heads of these feeds loaded, unless they are fresh for `at_least` so long. One that fails is left to its readers.
+    pub async fn warm(&self, emotions: &[Emotion], at_least: Duration, now: Timestamp) {
+        let each = stream::iter(emotions.iter().map(|&emotion| Key::Feed(emotion)));
+        each.for_each_concurrent(WARMED_AT_A_TIME, |key| async move {
+            let load = loader(&self.store, &key, now);
+            if let Err(error) = self.cache.refresh(&key, now, at_least, load).await {
+                tracing::warn!(%key, %error, "a feed could not be warmed");
+            }
+        })
+        .await;
     }
 
     /// One echo of `emotion` at random.

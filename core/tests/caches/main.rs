@@ -13,5 +13,6 @@ mod chaos;
 mod history;
 mod people;
 #[path = "../program/region.rs"]
+#[expect(dead_code, reason = "the tests of the program use all of it")]
 mod region;
 mod servers;

@@ -185,7 +185,11 @@ impl IntoResponse for ServiceError {
             }
             Self::Store(cause) => {
                 tracing::error!(%cause, "the store did not answer");
-                problem(unavailable(&cause))
+                let mut response = problem(unavailable(&cause));
+                if matches!(cause, StoreError::Unreachable { .. }) {
+                    insert(response.headers_mut(), HeaderName::from_static(wire::CORE_STORE), "unreachable");
+                }
+                response
             }
         }
     }

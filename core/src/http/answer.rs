@@ -266,3 +266,22 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
         headers.insert(name, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_store_that_does_not_answer_is_named_to_the_edge() {
+        let operation = "UpdateItem";
+        let unreachable = StoreError::Unreachable { operation, cause: "no connection".to_owned() };
+        let causes = [unreachable, StoreError::Throttled { operation }, StoreError::Contended, StoreError::Behind];
+        let named = causes.map(|cause| {
+            let response = ServiceError::Store(cause).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], RETRY_AFTER_SECONDS);
+            response.headers().contains_key(wire::CORE_STORE)
+        });
+        assert_eq!(named, [true, false, false, false]);
+    }
+}

@@ -38,7 +38,7 @@ test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-
 	@infra/setup/run-tests.sh $(SECTIONS)
 
 .PHONY: soak
-soak: setup-test ## The tests that kill, fifty times each (ROUNDS=50): imports, erasures, sweeps
+soak: setup-test ## The tests that kill, fifty times each (ROUNDS=50): imports, erasures, sweeps; half a minute of throttling
 	@infra/setup/run-tests.sh soak
 
 .PHONY: bench-store

@@ -25,6 +25,8 @@ pub struct HealthTable {
 struct Health {
     /// Failures in a row, each at a time when the region was not being avoided.
     failures: u32,
+    /// Whether the last failure was one of a core that is there and busy.
+    busy: bool,
     /// Milliseconds since the epoch.
     avoid_until: u64,
     /// Milliseconds since the epoch; later than now while one request probes.
@@ -50,6 +52,12 @@ impl HealthTable {
         self.of(region).is_avoided(now)
     }
 
+    /// Whether the region failed lately without a word: not even that it is busy.
+    pub fn is_silent(&self, region: Region, now: Timestamp) -> bool {
+        let health = self.of(region);
+        health.is_avoided(now) && !health.busy
+    }
+
     /// A request is about to ask the region. If that is to show whether it is well again, others avoid it meanwhile.
     pub fn begin(&mut self, region: Region, now: Timestamp) {
         let health = self.of_mut(region);
@@ -68,9 +76,11 @@ impl HealthTable {
         self.of_mut(region).probe_until = 0;
     }
 
-    /// The region failed. `jitter` is any random byte: it spreads the probes of many isolates over a quarter either way.
-    pub fn failed(&mut self, region: Region, now: Timestamp, jitter: u8) {
+    /// The region failed; `busy` where its core said so itself. `jitter` is any random byte: it spreads the probes of many
+    /// isolates over a quarter either way.
+    pub fn failed(&mut self, region: Region, now: Timestamp, jitter: u8, busy: bool) {
         let health = self.of_mut(region);
+        health.busy = busy;
         // Requests that were under way together fail together; that is one failure, not many.
         if now.millis() < health.avoid_until {
             return;
@@ -120,7 +130,7 @@ mod tests {
     fn a_region_that_failed_comes_last_for_a_while() {
         let mut table = HealthTable::default();
         assert_eq!(table.order(&NEAREST, at(0)), NEAREST);
-        table.failed(EuWest1, at(0), LEAST);
+        table.failed(EuWest1, at(0), LEAST, false);
         assert_eq!(table.order(&NEAREST, at(3)), [UsEast1, UsWest2, ApSoutheast1, EuWest1]);
         assert_eq!(table.order(&NEAREST, at(4)), NEAREST);
     }
@@ -128,7 +138,7 @@ mod tests {
     #[wasm_bindgen_test(unsupported = test)]
     fn one_request_at_a_time_probes() {
         let mut table = HealthTable::default();
-        table.failed(EuWest1, at(0), LEAST);
+        table.failed(EuWest1, at(0), LEAST, false);
         table.begin(EuWest1, at(10));
         assert!(table.is_avoided(EuWest1, at(11)));
         // A probe that died with its request does not block the next for ever.
@@ -143,7 +153,7 @@ mod tests {
         let mut table = HealthTable::default();
         table.not_known(EuWest1);
         assert!(!table.is_avoided(EuWest1, at(0)));
-        table.failed(EuWest1, at(0), LEAST);
+        table.failed(EuWest1, at(0), LEAST, false);
         table.not_known(EuWest1);
         assert!(table.is_avoided(EuWest1, at(3)));
         table.begin(EuWest1, at(10));
@@ -156,7 +166,7 @@ mod tests {
         let mut table = HealthTable::default();
         let mut now = 0;
         for expected in [5, 10, 20, 40, 60, 60, 60] {
-            table.failed(UsEast1, at(now), u8::MAX);
+            table.failed(UsEast1, at(now), u8::MAX, false);
             let longest = expected * 5 / 4;
             assert!(table.is_avoided(UsEast1, at(now + longest - 1)), "{expected}");
             assert!(!table.is_avoided(UsEast1, at(now + longest + 1)), "{expected}");
@@ -165,10 +175,25 @@ mod tests {
     }
 
     #[wasm_bindgen_test(unsupported = test)]
+    fn a_busy_region_is_avoided_and_not_silent() {
+        let mut table = HealthTable::default();
+        assert!(!table.is_silent(EuWest1, at(0)));
+        table.failed(EuWest1, at(0), LEAST, true);
+        assert!(table.is_avoided(EuWest1, at(1)) && !table.is_silent(EuWest1, at(1)));
+        // The last word counts, also where it came with others.
+        table.failed(EuWest1, at(1), LEAST, false);
+        assert!(table.is_silent(EuWest1, at(1)));
+        table.failed(EuWest1, at(2), LEAST, true);
+        assert!(!table.is_silent(EuWest1, at(2)));
+        table.succeeded(EuWest1);
+        assert!(!table.is_silent(EuWest1, at(2)));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
     fn requests_that_fail_together_count_once() {
         let mut table = HealthTable::default();
         for _ in 0..50 {
-            table.failed(UsWest2, at(0), LEAST);
+            table.failed(UsWest2, at(0), LEAST, false);
         }
         assert!(!table.is_avoided(UsWest2, at(4)));
     }
@@ -177,7 +202,7 @@ mod tests {
     fn with_all_regions_down_all_are_tried_in_order() {
         let mut table = HealthTable::default();
         for region in NEAREST {
-            table.failed(region, at(0), LEAST);
+            table.failed(region, at(0), LEAST, false);
         }
         assert_eq!(table.order(&NEAREST, at(1)), NEAREST);
     }

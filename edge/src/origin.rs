@@ -94,7 +94,7 @@ async fn ask_in_shares(
         if budget.is_spent(clock::now()) {
             break;
         }
-        if let Some(answer) = attempt(call, config, region, &budget, attempts_left.min(shares)).await {
+        if let Ok(answer) = attempt(call, config, region, &budget, attempts_left.min(shares)).await {
             return Ok(answer);
         }
     }
@@ -114,17 +114,15 @@ async fn attempt(
     region: Region,
     budget: &Budget,
     attempts_left: usize,
-) -> Option<Answer> {
+) -> Result<Answer, Failure> {
     let deadline_millis = budget.share_millis(clock::now(), attempts_left);
     let is_batch = call.target == wire::pattern::BATCH;
     let blames = if is_batch { Failure::blames_the_region_of_a_batch } else { Failure::blames_the_region };
-    match ask_region(call, config, region, deadline_millis, blames).await {
-        Ok(answer) => Some(answer),
-        Err(failure) => {
-            log::warn("region_failed", &format!("{region}: {failure}"), &call.request_id);
-            None
-        }
+    let answer = ask_region(call, config, region, deadline_millis, blames).await;
+    if let Err(failure) = &answer {
+        log::warn("region_failed", &format!("{region}: {failure}"), &call.request_id);
     }
+    answer
 }
 
 /// Asks every core at once; those that do not answer in time are left out.
@@ -149,7 +147,7 @@ async fn ask_region(
     config: &OriginConfig,
     region: Region,
     deadline_millis: u32,
-    blames_the_region: fn(Failure, u32) -> bool,
+    blames_the_region: fn(&Failure, u32) -> bool,
 ) -> Result<Answer, Failure> {
     let asked_at = clock::now();
     HEALTH.with_borrow_mut(|health| health.begin(region, asked_at));
@@ -160,10 +158,10 @@ async fn ask_region(
     let answer = outcome.and_then(|received| Answer::judge(received, region, asked_at, call.method));
     HEALTH.with_borrow_mut(|health| match &answer {
         Ok(_) => health.succeeded(region),
-        Err(failure) if !blames_the_region(*failure, deadline_millis) => health.not_known(region),
-        Err(_) => {
+        Err(failure) if !blames_the_region(failure, deadline_millis) => health.not_known(region),
+        Err(failure) => {
             let [jitter] = random::bytes();
-            health.failed(region, clock::now(), jitter);
+            health.failed(region, clock::now(), jitter, matches!(failure, Failure::Busy(_)));
         }
     });
     answer
@@ -177,6 +175,11 @@ pub fn is_down(config: &OriginConfig) -> bool {
 /// Whether the region failed lately.
 fn is_avoided(region: Region) -> bool {
     HEALTH.with_borrow(|health| health.is_avoided(region, clock::now()))
+}
+
+/// Whether the region did not answer lately, not even that it is busy.
+fn is_silent(region: Region) -> bool {
+    HEALTH.with_borrow(|health| health.is_silent(region, clock::now()))
 }
 
 /// The signed call, or `None` where the region has no core or the call cannot be signed.

@@ -25,9 +25,9 @@ wasm() (
 black_box() {
   cargo test -p echoes-tests
 }
-# What is killed in the other sections a few times is killed ROUNDS times.
+# What is killed in the other sections a few times is killed ROUNDS times; and what takes too long for them.
 soak() {
-  ECHOES_SOAK_ROUNDS=${ROUNDS:-50} cargo test -p echoes-core --test program --test transfer -- killed
+  ECHOES_SOAK_ROUNDS=${ROUNDS:-50} cargo test -p echoes-core --test program --test transfer -- killed throttled
 }
 
 summary=()
@@ -45,7 +45,7 @@ for name in "$@"; do
     native)    section "unit and store tests: shared, core, embedded cloud" native ;;
     wasm)      section "the shared rules and the edge as WebAssembly, under Node" wasm ;;
     black-box) section "boundaries, and black-box tests through the running stack" black_box ;;
-    soak)      section "kills: imports, erasures, sweeps" soak ;;
+    soak)      section "kills: imports, erasures, sweeps; half a minute of throttling" soak ;;
     *)         fail "unknown section $name: native wasm black-box soak" ;;
   esac
 done

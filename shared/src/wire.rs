@@ -30,6 +30,9 @@ pub const CORE_REQUEST_ID: &str = "x-echoes-request-id";
 pub const CORE_FALLBACK: &str = "x-echoes-fallback";
 /// Core to edge, with 421: the region to ask.
 pub const CORE_HOME: &str = "x-echoes-home";
+/// Core to edge, with 503: `unreachable` where the core is well and its store does not answer. Any other 503 of a core means that
+/// it may still do other writes meanwhile.
+pub const CORE_STORE: &str = "x-echoes-store";
 /// Every header between the halves that begins so is signed.
 pub const CORE_PREFIX: &str = "x-echoes-";
 

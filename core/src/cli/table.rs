@@ -15,7 +15,8 @@ pub(super) struct TableArgs {
 
 #[derive(Debug, Subcommand)]
 enum TableCommand {
-    /// Create the tables that are missing, with their indexes, streams and time to live, and wait until they are active.
+    /// Create the tables that are missing, with their indexes, streams and time to live, add the indexes that a table of an
+    /// earlier version lacks, and wait until all are active. To run it again changes nothing.
     Create {
         /// How reads and writes are paid for.
         #[arg(long, value_enum, default_value_t = BillingMode::OnDemand)]

@@ -184,7 +184,11 @@ impl IntoResponse for ServiceError {
             }
             Self::Store(cause) => {
                 tracing::error!(%cause, "the store did not answer");
-                problem(unavailable(&cause))
+                let mut response = problem(unavailable(&cause));
+                if matches!(cause, StoreError::Unreachable { .. }) {
+                    insert(response.headers_mut(), HeaderName::from_static(wire::CORE_STORE), "unreachable");
+                }
+                response
             }
         }
     }
@@ -245,5 +249,24 @@ pub(super) fn serialise(body: &impl Serialize) -> Vec<u8> {
 pub(super) fn insert(headers: &mut HeaderMap, name: impl IntoHeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_store_that_does_not_answer_is_named_to_the_edge() {
+        let operation = "UpdateItem";
+        let unreachable = StoreError::Unreachable { operation, cause: "no connection".to_owned() };
+        let causes = [unreachable, StoreError::Throttled { operation }, StoreError::Contended, StoreError::Behind];
+        let named = causes.map(|cause| {
+            let response = ServiceError::Store(cause).into_response();
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(response.headers()[RETRY_AFTER], RETRY_AFTER_SECONDS);
+            response.headers().contains_key(wire::CORE_STORE)
+        });
+        assert_eq!(named, [true, false, false, false]);
     }
 }

@@ -118,7 +118,6 @@ impl NewItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::item::Item;
     use aws_sdk_dynamodb::types::AttributeValue;
     use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Region};
 
@@ -142,7 +141,7 @@ mod tests {
         let items = [new(1), new(2), new(3)];
         let items: Vec<_> = items.iter().collect();
         let request = |new: &NewItem| {
-            let key: Item = item::base_key("ana#202611", new.echo.echo_id).map(|(k, v)| (k.to_owned(), v)).into();
+            let key = item::base_key("ana#202611", new.echo.echo_id);
             let put =
                 PutRequest::builder().set_item(Some(key)).item("x", AttributeValue::Bool(true)).build().unwrap();
             WriteRequest::builder().put_request(put).build()

@@ -57,13 +57,11 @@ impl Store {
 
     /// What lies under one base key; strongly consistent.
     pub(super) async fn stored_under(&self, hash: &str, id: EchoId) -> Result<Option<Stored>, StoreError> {
-        let [(hash_name, hash), (range_name, range)] = item::base_key(hash, id);
         let request = self
             .client
             .get_item()
             .table_name(self.echoes())
-            .key(hash_name, hash)
-            .key(range_name, range)
+            .set_key(Some(item::base_key(hash, id)))
             .consistent_read(true)
             .return_consumed_capacity(INDEXES);
         let output = self.call("GetItem", request.send()).await?;

@@ -96,11 +96,10 @@ impl Store {
         mut attempt: Attempt<'_>,
     ) -> Result<Option<EditOutcome>, StoreError> {
         const OPERATION: &str = "UpdateItem";
-        let [(hash_name, hash), (range_name, range)] = item::base_key(hash, id);
+        let key = item::base_key(hash, id);
         for _ in 0..MAX_ROUNDS {
             let update = self.client.update_item().table_name(self.echoes());
-            let update = update.key(hash_name, hash.clone()).key(range_name, range.clone());
-            let update = attempt.write(update).return_consumed_capacity(INDEXES);
+            let update = attempt.write(update.set_key(Some(key.clone()))).return_consumed_capacity(INDEXES);
             match self.count(OPERATION, update.send().await) {
                 Ok(output) => {
                     let written = output.attributes.unwrap_or_default();

@@ -51,19 +51,17 @@ pub(super) fn number(value: impl ToString) -> AttributeValue {
 }
 
 /// The base key of an echo under a hash key: its person's, or a bucket's.
-pub(super) fn base_key(hash: &str, echo: EchoId) -> [(&'static str, AttributeValue); 2] {
-    [(schema::USER_ID, string(hash)), (schema::TIMESTAMP, string(keys::sort_key(echo)))]
+pub(super) fn base_key(hash: &str, echo: EchoId) -> Item {
+    let parts = [(schema::USER_ID, string(hash)), (schema::TIMESTAMP, string(keys::sort_key(echo)))];
+    parts.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// The item of an echo. Without the hash of what was posted, a repeat of its create cannot be told from a clash.
 pub(super) fn of_echo(echo: &Echo, content_hash: Option<&str>, place: &Placement) -> Item {
-    let mut item = Item::new();
+    let mut item = base_key(&place.person, echo.echo_id);
     let mut put = |name: &str, value: AttributeValue| {
         item.insert(name.to_owned(), value);
     };
-    for (name, value) in base_key(&place.person, echo.echo_id) {
-        put(name, value);
-    }
     put(schema::EMOTION, string(&place.emotion));
     put(schema::RANDOM, string(echo.emotion.as_str()));
     put(schema::LOT, string(keys::lot(echo.echo_id)));
@@ -147,8 +145,9 @@ pub(super) fn of_tombstone(echo: &Echo, hash: &str, now: Timestamp) -> Item {
         (ORIGIN, string(echo.origin.as_str())),
         (UPDATED_AT, string(now.to_string())),
     ];
-    let key = base_key(hash, echo.echo_id);
-    key.into_iter().chain(attributes).map(|(name, value)| (name.to_owned(), value)).collect()
+    let mut item = base_key(hash, echo.echo_id);
+    item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
+    item
 }
 
 /// Reads an item of the base table or of an index that projects everything.

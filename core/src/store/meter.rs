@@ -5,7 +5,8 @@ use aws_sdk_dynamodb::operation::{
     batch_get_item::BatchGetItemOutput, batch_write_item::BatchWriteItemOutput, create_table::CreateTableOutput,
     delete_item::DeleteItemOutput, describe_table::DescribeTableOutput,
     describe_time_to_live::DescribeTimeToLiveOutput, get_item::GetItemOutput, put_item::PutItemOutput,
-    query::QueryOutput, scan::ScanOutput, update_item::UpdateItemOutput, update_time_to_live::UpdateTimeToLiveOutput,
+    query::QueryOutput, scan::ScanOutput, update_item::UpdateItemOutput, update_table::UpdateTableOutput,
+    update_time_to_live::UpdateTimeToLiveOutput,
 };
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
@@ -46,6 +47,7 @@ charged! {
     BatchWriteItemOutput, true, |output| output.consumed_capacity();
     CreateTableOutput, false, |_| &[];
     DescribeTableOutput, false, |_| &[];
+    UpdateTableOutput, false, |_| &[];
     DescribeTimeToLiveOutput, false, |_| &[];
     UpdateTimeToLiveOutput, false, |_| &[];
 }

@@ -1,7 +1,7 @@
-//! Small items of `EchoesOps`: markers, counts and settings, read a partition at a time.
+//! Small items of `EchoesOps` and `EchoesLocal`: markers, counts, settings and lists, read a partition or a page at a time.
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::schema;
 
 use super::item::{self, Item};
@@ -33,17 +33,41 @@ impl Store {
     /// The items of one partition of `EchoesOps`. One call: those who use it write some dozens of small items, and a call
     /// returns 1 MB.
     pub(super) async fn ops_partition(&self, partition: &str, consistent: bool) -> Result<Vec<Item>, StoreError> {
-        let request = self
+        let query = self.small_items(self.ops(), partition, None).consistent_read(consistent);
+        let output = self.call("Query", query.send()).await?;
+        Ok(output.items.unwrap_or_default())
+    }
+
+    /// Up to so many items of one partition of `EchoesOps` or `EchoesLocal` behind a sort key, and the sort key behind which
+    /// there are more; eventually consistent.
+    pub(super) async fn items_behind(
+        &self,
+        table: &str,
+        partition: &str,
+        after: &str,
+        items: i32,
+    ) -> Result<(Vec<Item>, Option<String>), StoreError> {
+        let query = self.small_items(table, partition, Some(after)).limit(items);
+        let output = self.call("Query", query.send()).await?;
+        let last = output.last_evaluated_key.as_ref().map(|key| sort_key(key).to_owned());
+        Ok((output.items.unwrap_or_default(), last))
+    }
+
+    fn small_items(&self, table: &str, partition: &str, after: Option<&str>) -> QueryFluentBuilder {
+        let query = self
             .client
             .query()
-            .table_name(self.ops())
-            .key_condition_expression("#pk = :pk")
+            .table_name(table)
             .expression_attribute_names("#pk", schema::PARTITION_KEY)
-            .expression_attribute_values(":pk", AttributeValue::S(partition.to_owned()))
-            .consistent_read(consistent)
+            .expression_attribute_values(":pk", item::string(partition))
             .return_consumed_capacity(INDEXES);
-        let output = self.call("Query", request.send()).await?;
-        Ok(output.items.unwrap_or_default())
+        match after {
+            None => query.key_condition_expression("#pk = :pk"),
+            Some(after) => query
+                .key_condition_expression("#pk = :pk AND #sk > :after")
+                .expression_attribute_names("#sk", schema::SORT_KEY)
+                .expression_attribute_values(":after", item::string(after)),
+        }
     }
 
     /// Puts an item into `EchoesOps`; where one of its key is there already, nothing happens.

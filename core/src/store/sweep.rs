@@ -212,8 +212,11 @@ impl SweepPosition {
         Self { month: limit.month().dashed(), shard: 0, after: None }
     }
 
+    /// Whether there are such entries. DynamoDB refuses to start behind a key that the query's range does not include.
     fn is_within(&self, limit: Timestamp) -> bool {
-        self.month >= oldest_month(limit).dashed() && self.month <= limit.month().dashed()
+        let months = oldest_month(limit).dashed()..=limit.month().dashed();
+        let range = BEFORE_ALL.to_owned()..=limit.to_string();
+        months.contains(&self.month) && self.after.as_ref().is_none_or(|[_, time]| range.contains(time))
     }
 
     fn next_partition(self, shards: u16, limit: Timestamp) -> Option<Self> {
@@ -312,6 +315,11 @@ mod tests {
     #[test]
     fn a_position_of_a_clock_that_was_wrong_begins_anew() {
         let position = |month: &str| SweepPosition { month: month.into(), shard: 0, after: None };
+        let behind = |time: &str| {
+            SweepPosition { after: Some(["ana".into(), time.into()]), ..position("2026-02") }.is_within(limit())
+        };
+        assert!(behind("2026-02-03T04:05:06.006Z#0193c0de"));
+        assert!(!behind("2026-02-03T04:05:06.007Z#0193c0de") && !behind("") && !behind("~"));
         assert!(position("2026-02").is_within(limit()) && position("2016-03").is_within(limit()));
         assert!(!position("2026-03").is_within(limit()) && !position("2016-02").is_within(limit()));
     }

@@ -3,6 +3,7 @@
 mod check;
 mod create;
 mod spec;
+mod upgrade;
 
 pub use check::{Difference, TableReport, Weight};
 pub use create::Billing;

@@ -7,25 +7,21 @@
 
 use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use echoes_shared::keys::{self, schema};
 use echoes_shared::policy::TOMBSTONE_DAYS;
 use echoes_shared::{Echo, EchoId, Timestamp};
 
+use super::bodies::{BATCH_GET, MAX_KEYS};
 use super::delete::Gone;
 use super::item::{self, Item, Stored};
 use super::meter::INDEXES;
-use super::{Store, StoreError};
+use super::{Store, StoreError, ops};
 use crate::units::{self, Units};
 
 /// The hash key of the records in `EchoesLocal`.
 const RECORDS: &str = "tombstones";
 /// Records of one pass.
 const PASS_RECORDS: i32 = 100;
-/// Keys of one BatchGetItem at most.
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
-const MAX_BATCH_KEYS: usize = 100;
-const BATCH_GET: &str = "BatchGetItem";
 
 /// Where a walk over the records goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +74,15 @@ impl Store {
         // What has expired need not be swept yet.
         let since = since.max(now.minus_days(TOMBSTONE_DAYS));
         let (records, next) = self.tombstone_records(since, after).await?;
-        let places: Vec<Item> =
-            self.places(&records, now).await?.into_iter().map(|(hash, id)| key(&hash, id)).collect();
+        let places = self.places(&records, now).await?;
+        let places: Vec<Item> = places.into_iter().map(|(hash, id)| item::base_key(&hash, id)).collect();
         let mut restored = 0;
         let mut all_read = true;
-        for keys in places.chunks(MAX_BATCH_KEYS) {
-            let (items, is_whole) = self.stored_at(keys.to_vec()).await?;
-            all_read &= is_whole;
-            for found in items {
+        for keys in places.chunks(MAX_KEYS) {
+            // Eventually consistent, at half the price: the walk comes again.
+            let found = self.batch_get(keys.to_vec(), false).await?;
+            all_read &= found.is_whole;
+            for found in found.items {
                 let (Some(Stored::Echo(echo, _)), Ok(hash)) = (item::readable(&found), item::hash(&found)) else {
                     continue;
                 };
@@ -128,22 +125,8 @@ impl Store {
     ) -> Result<(Vec<Record>, Option<GuardPosition>), StoreError> {
         // A time is the beginning of all keys of its millisecond, so both bounds are exclusive.
         let low = after.map_or_else(|| since.to_string(), |position| position.0);
-        let request = self
-            .client
-            .query()
-            .table_name(self.local())
-            .key_condition_expression("#pk = :records AND #sk > :low")
-            .expression_attribute_names("#pk", schema::PARTITION_KEY)
-            .expression_attribute_names("#sk", schema::SORT_KEY)
-            .expression_attribute_values(":records", item::string(RECORDS))
-            .expression_attribute_values(":low", item::string(low))
-            .limit(PASS_RECORDS)
-            .return_consumed_capacity(INDEXES);
-        let output = self.call("Query", request.send()).await?;
-        let last = output.last_evaluated_key.as_ref().and_then(|key| sort_key(key));
-        let next = last.map(|key| GuardPosition(key.to_owned()));
-        let items = output.items.unwrap_or_default();
-        Ok((items.iter().filter_map(Record::read).collect(), next))
+        let (items, last) = self.items_behind(self.local(), RECORDS, &low, PASS_RECORDS).await?;
+        Ok((items.iter().filter_map(Record::read).collect(), last.map(GuardPosition)))
     }
 
     /// The base keys to look at, each once, as BatchGetItem wants it: those of the tombstones, and the others under which a
@@ -157,19 +140,6 @@ impl Store {
             places.insert((hash.clone(), *id));
         }
         Ok(places)
-    }
-
-    /// What lies under at most a hundred base keys, and whether units were granted for all of them. Eventually consistent, at
-    /// half the price: the walk comes again.
-    async fn stored_at(&self, keys: Vec<Item>) -> Result<(Vec<Item>, bool), StoreError> {
-        let keys = KeysAndAttributes::builder().set_keys(Some(keys)).build();
-        let keys = keys.map_err(|error| StoreError::Refused { operation: BATCH_GET, cause: error.to_string() })?;
-        let request =
-            self.client.batch_get_item().request_items(self.echoes(), keys).return_consumed_capacity(INDEXES);
-        let output = self.call(BATCH_GET, request.send()).await?;
-        let is_whole = output.unprocessed_keys.is_none_or(|rest| rest.is_empty());
-        let found = output.responses.unwrap_or_default().into_values().flatten().collect();
-        Ok((found, is_whole))
     }
 
     /// Buries `echo`, which lies under the hash key, and remembers that: what every delete does.
@@ -212,19 +182,11 @@ struct Record {
 
 impl Record {
     fn read(item: &Item) -> Option<Self> {
-        let key = sort_key(item)?;
+        let key = ops::sort_key(item);
         let Some((_, hash, id)) = keys::of_tombstone_key(key) else {
             tracing::error!(key, "a record of a tombstone is damaged");
             return None;
         };
         Some(Self { hash: hash.to_owned(), id })
     }
-}
-
-fn sort_key(item: &Item) -> Option<&str> {
-    item.get(schema::SORT_KEY).and_then(|value: &AttributeValue| value.as_s().ok()).map(String::as_str)
-}
-
-fn key(hash: &str, id: EchoId) -> Item {
-    item::base_key(hash, id).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }

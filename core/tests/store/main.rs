@@ -26,6 +26,7 @@ mod cases;
 mod edits;
 mod engine;
 mod erasure;
+mod indexes;
 mod proxy;
 mod random;
 mod raw;
@@ -77,6 +78,7 @@ async fn stores(engine: &Engine) {
     transfer::all(engine).await;
     edits::all(engine).await;
     tombstones::all(engine).await;
+    indexes::all(engine).await;
 }
 
 async fn services(engine: &Engine) {

@@ -22,6 +22,7 @@ pub async fn all(engine: &Engine) {
         an_edit_in_between_wins
         a_step_that_fails_is_taken_again
         what_comes_back_is_found_again
+        a_position_past_the_horizon_of_now_begins_anew
     }
 }
 
@@ -239,4 +240,32 @@ async fn what_comes_back_is_found_again(engine: &Engine) {
     let ahead = store.sweep_recent(None, 1, now().plus_days(4_000)).await.unwrap().next;
     let behind = Timestamp::from_millis(now().millis());
     assert!(store.sweep_recent(ahead, 1, behind).await.unwrap().next.is_some());
+}
+
+/// DynamoDB refuses a start key outside of a query's range: a saved one would stop the sweep until the clock has caught up.
+async fn a_position_past_the_horizon_of_now_begins_anew(engine: &Engine) {
+    let store = engine.store("clock").await;
+    for days in [93, 95, 115] {
+        create_days_ago(&store, days).await;
+    }
+    // Three steps of the month of August: the newest echo was swept last.
+    let mut at = None;
+    for _ in 0..3 {
+        at = step(&store, at, 1).await.next;
+        store.save_sweep_position(at.as_ref()).await.unwrap();
+        if indexed(&items(engine, "clock-echoes").await).len() == 1 {
+            break;
+        }
+    }
+    assert_eq!(indexed(&items(engine, "clock-echoes").await).len(), 1, "that of July is left");
+    // Ten days earlier the horizon still lies in August, but before both.
+    let earlier = now().minus_days(10);
+    let mut from = store.sweep_position().await.unwrap();
+    assert!(from.is_some());
+    for _ in 0..5 {
+        let step = store.sweep_recent(from, 1, earlier).await.unwrap();
+        assert_eq!(step.failed, None);
+        from = step.next;
+    }
+    assert!(indexed(&items(engine, "clock-echoes").await).is_empty(), "the round went on to July");
 }

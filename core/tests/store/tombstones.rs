@@ -1,10 +1,17 @@
 //! What the store promises of deletes that meet edits and creates made elsewhere.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::{
+    BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
+};
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use echoes_core::store::{CreateOutcome, DeleteOutcome, EditOutcome, GuardPass, Store};
+use echoes_core::store::{CreateOutcome, DeleteOutcome, EditOutcome, GuardPass, Store, StoreError};
 use echoes_shared::echo::Change;
 use echoes_shared::{Echo, EchoEdit, Emotion, Region, Timestamp};
 
@@ -22,6 +29,7 @@ pub async fn all(engine: &Engine) {
         whoever_draws_hears_of_a_delete_before_it_can_fail
         a_copy_under_another_key_is_buried
         every_copy_of_a_hot_person_is_buried
+        what_is_not_granted_at_once_is_asked_for_again
     }
 }
 
@@ -212,5 +220,69 @@ async fn every_copy_of_a_hot_person_is_buried(engine: &Engine) {
         assert_eq!(delete(&home, &new.echo, now()).await, DeleteOutcome::Gone, "a delete buries it too");
         assert!(raw.items("echoes").await.iter().all(|item| item.contains_key("deletedAt")));
         raw.forget_records().await;
+    }
+}
+
+/// Gives every key of the first batches back unprocessed, as DynamoDB does when it grants no units.
+#[derive(Debug)]
+struct Ungranted {
+    batches: usize,
+    seen: AtomicUsize,
+    /// What the batch under way asks for.
+    asked: Mutex<Option<serde_json::Value>>,
+}
+
+impl Intercept for &'static Ungranted {
+    fn name(&self) -> &'static str {
+        "Ungranted"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request();
+        let is_batch = request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".BatchGetItem"));
+        if is_batch && self.seen.fetch_add(1, Ordering::SeqCst) < self.batches {
+            *self.asked.lock().unwrap() = Some(serde_json::from_slice(request.body().bytes().unwrap())?);
+        }
+        Ok(())
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(asked) = self.asked.lock().unwrap().take() {
+            let nothing = serde_json::json!({ "Responses": {}, "UnprocessedKeys": asked["RequestItems"] });
+            *context.response_mut().body_mut() = nothing.to_string().into();
+        }
+        Ok(())
+    }
+}
+
+async fn what_is_not_granted_at_once_is_asked_for_again(engine: &Engine) {
+    let store = engine.store("ungranted").await;
+    let raw = Raw { engine, prefix: "ungranted" };
+    let echo = create(&store, "ana", now(), content(Emotion::Happy)).await;
+    let living = raw.only().await;
+    assert_eq!(delete(&store, &echo, now()).await, DeleteOutcome::Gone);
+    raw.overwrite(living).await;
+    for (batches, calls) in [(usize::MAX, 4), (3, 4)] {
+        let ungranted: &'static Ungranted =
+            Box::leak(Box::new(Ungranted { batches, seen: AtomicUsize::new(0), asked: Mutex::default() }));
+        let config = engine.client().config().to_builder().interceptor(ungranted).build();
+        let store = Engine::tables_through(Client::from_conf(config), "ungranted", "ungranted", "eu-west-1");
+        let pass = store.guard_tombstones(now(), None, |_| {}, now()).await;
+        assert_eq!(ungranted.seen.load(Ordering::SeqCst), calls);
+        if batches > calls {
+            assert_eq!(pass.unwrap_err(), StoreError::Throttled { operation: "BatchGetItem" });
+        } else {
+            assert_eq!(counts(&pass.unwrap()), (1, 1));
+        }
     }
 }

@@ -24,7 +24,7 @@ const THROTTLED: &str =
 pub enum Mood {
     /// It passes them on.
     Granting,
-    /// It refuses every write, for good.
+    /// It refuses every write of every kind, for good.
     Refusing,
     /// It refuses so many writes, takes a part of each chunk for as many more, and grants from then on.
     RefusingAtFirst(u64),
@@ -89,10 +89,12 @@ impl Front {
 async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_chunk = target.ends_with(".BatchWriteItem");
-    if !is_chunk && !target.ends_with(".PutItem") {
+    let mood = *inner.mood.borrow();
+    let is_change = target.ends_with(".UpdateItem") || target.ends_with(".DeleteItem");
+    let concerns = is_chunk || target.ends_with(".PutItem") || is_change && mood == Mood::Refusing;
+    if !concerns {
         return inner.pass(&headers, body).await;
     }
-    let mood = *inner.mood.borrow();
     let refused = inner.refused.fetch_add(u64::from(mood != Mood::Granting), Ordering::SeqCst);
     let wholly = match mood {
         Mood::Granting | Mood::HoldingAfter(_) => false,

@@ -1,4 +1,4 @@
-//! `echoes import` and `echoes export` as programs, over a real engine that can be made to refuse.
+//! `echoes import`, `echoes export` and `echoes serve` as programs, over a real engine that can be made to refuse.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,5 +13,6 @@ mod front;
 mod interruptions;
 mod round_trip;
 mod samples;
+mod serving;
 mod throttling;
 mod world;

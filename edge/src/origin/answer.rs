@@ -20,12 +20,13 @@ pub const WANTED: &[&str] = &[
     header::SERVER_TIMING,
     wire::REGION,
     wire::CORE_HOME,
+    wire::CORE_STORE,
 ];
 
 const UNAVAILABLE: u16 = 503;
 
 /// Why a region's attempt failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// The call could not be signed.
     NotSigned,
@@ -37,8 +38,10 @@ pub enum Failure {
     Refused(u16),
     /// The body is longer than was asked for.
     TooLong,
-    /// The core itself failed.
+    /// The core itself failed, or what stands before it.
     Status(u16),
+    /// The core and its store are there, and it says in its own words that it cannot do this just now.
+    Busy(Box<Answer>),
 }
 
 impl fmt::Display for Failure {
@@ -52,6 +55,7 @@ impl fmt::Display for Failure {
                 write!(f, "it refused our signature with {status}: check the key and ECHOES_CORES")
             }
             Self::Status(status) => write!(f, "status {status}"),
+            Self::Busy(answer) => write!(f, "status {}", answer.status),
         }
     }
 }
@@ -60,19 +64,19 @@ impl std::error::Error for Failure {}
 
 impl Failure {
     /// Whether it tells that the region is not well, after a call that had `deadline_millis`.
-    pub fn blames_the_region(self, deadline_millis: u32) -> bool {
-        self != Self::Late || u64::from(deadline_millis) >= ATTEMPT_MILLIS
+    pub fn blames_the_region(&self, deadline_millis: u32) -> bool {
+        *self != Self::Late || u64::from(deadline_millis) >= ATTEMPT_MILLIS
     }
 
     /// The same after a batch, which a healthy core may take longer for.
-    pub fn blames_the_region_of_a_batch(self, deadline_millis: u32) -> bool {
-        self != Self::Late || u64::from(deadline_millis) >= REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64
+    pub fn blames_the_region_of_a_batch(&self, deadline_millis: u32) -> bool {
+        *self != Self::Late || u64::from(deadline_millis) >= REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64
     }
 
     /// The same after a call that only asked how the core is: one that says so itself, being busy or without its table, may
     /// still answer what it remembers, and the reads will tell.
-    pub fn blames_the_region_checked(self, deadline_millis: u32) -> bool {
-        self != Self::Status(UNAVAILABLE) && self.blames_the_region(deadline_millis)
+    pub fn blames_the_region_checked(&self, deadline_millis: u32) -> bool {
+        !matches!(self, Self::Status(UNAVAILABLE) | Self::Busy(_)) && self.blames_the_region(deadline_millis)
     }
 }
 
@@ -102,13 +106,13 @@ impl Verdict {
 }
 
 /// What a core answered.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The region that answered.
     pub region: Region,
     /// When it was asked.
     pub asked_at: Timestamp,
-    /// 200–299 or 400–499.
+    /// 200–299 or 400–499; 503 where the core is busy.
     pub status: u16,
     /// The body, for the caller as it is.
     pub body: Vec<u8>,
@@ -119,11 +123,18 @@ impl Answer {
     /// The answer in what was received, or why it is none.
     pub fn judge(received: Received, region: Region, asked_at: Timestamp, method: &str) -> Result<Self, Failure> {
         let Received { status, headers, body } = received;
+        let answer = Self { region, asked_at, status, body, headers };
         match Verdict::of(status, method) {
-            Verdict::Answer => Ok(Self { region, asked_at, status, body, headers }),
+            Verdict::Answer => Ok(answer),
             Verdict::Refused => Err(Failure::Refused(status)),
+            Verdict::Failed if answer.is_busy() => Err(Failure::Busy(Box::new(answer))),
             Verdict::Failed => Err(Failure::Status(status)),
         }
+    }
+
+    /// Whether it is a 503 of a core whose store answers; a load balancer's own names no region.
+    fn is_busy(&self) -> bool {
+        self.status == UNAVAILABLE && self.header(wire::REGION).is_some() && self.header(wire::CORE_STORE).is_none()
     }
 
     /// A header's value.
@@ -182,6 +193,26 @@ mod tests {
         assert!(!Failure::Status(503).blames_the_region_checked(1_000));
         assert!(Failure::Unreachable.blames_the_region_checked(1_000));
         assert!(Failure::Late.blames_the_region_checked(1_000));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn only_a_core_with_its_store_is_busy() {
+        let judge = |status, headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let received = Received { status, headers, body: b"busy".to_vec() };
+            Answer::judge(received, Region::UsEast1, Timestamp::from_millis(1), "PATCH").unwrap_err()
+        };
+        let named = (wire::REGION, "us-east-1");
+        let Failure::Busy(answer) = judge(503, &[named, (header::RETRY_AFTER, "1")]) else { panic!("not busy") };
+        assert_eq!(
+            (answer.status, answer.header(header::RETRY_AFTER), &answer.body[..]),
+            (503, Some("1"), &b"busy"[..])
+        );
+        assert!(Failure::Busy(answer.clone()).blames_the_region(667));
+        assert!(!Failure::Busy(answer).blames_the_region_checked(1_000));
+        assert_eq!(judge(503, &[]), Failure::Status(503), "of a load balancer without a core");
+        assert_eq!(judge(503, &[named, (wire::CORE_STORE, "unreachable")]), Failure::Status(503));
+        assert_eq!(judge(502, &[named]), Failure::Status(502));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

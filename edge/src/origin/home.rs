@@ -1,12 +1,15 @@
 //! Edits and deletes: any core may be asked, the echo's home decides, and when that is down the nearest healthy core does.
+//!
+//! A home that says that it is busy is not down: it may take another write of the same echo in the next moment, and one of the two
+//! would be lost. So nobody stands in for it, and its 503 is the answer.
 
 use std::collections::VecDeque;
 
 use echoes_shared::{Region, Timestamp};
 
-use super::answer::Answer;
+use super::answer::{Answer, Failure};
 use super::attempts::Budget;
-use super::{Call, Unavailable, attempt, is_avoided, order};
+use super::{Call, Unavailable, attempt, is_silent, order};
 use crate::clock;
 use crate::config::OriginConfig;
 
@@ -15,6 +18,15 @@ use crate::config::OriginConfig;
 struct Step {
     region: Region,
     fallback: bool,
+}
+
+/// How a search goes on after what a region said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// With the next call.
+    On,
+    /// Not at all: this region is the home, and it is busy.
+    Busy(Region),
 }
 
 /// How the search for the home goes. It decides and does no I/O.
@@ -28,13 +40,16 @@ struct Search {
     asked: Vec<Region>,
     /// Regions that failed, and a home that is down.
     excluded: Vec<Region>,
+    /// Those of them that were busy: one of them may turn out to be the home.
+    busy: Vec<Region>,
     /// Whether those asked from now on, the home excepted, stand in for it.
     fallback: bool,
 }
 
 impl Search {
     fn new(order: Vec<Region>) -> Self {
-        Self { candidates: order.into(), home: None, asked: Vec::new(), excluded: Vec::new(), fallback: false }
+        let (home, asked, excluded, busy) = (None, Vec::new(), Vec::new(), Vec::new());
+        Self { candidates: order.into(), home, asked, excluded, busy, fallback: false }
     }
 
     /// The next call, or `None` when nobody is left.
@@ -62,13 +77,28 @@ impl Search {
     }
 
     /// The region did not answer.
-    fn failed(&mut self, region: Region) {
+    fn failed(&mut self, region: Region) -> Turn {
         self.excluded.push(region);
+        Turn::On
+    }
+
+    /// The region is there and busy. Where it is the home, that is the answer.
+    fn busy(&mut self, step: Step) -> Turn {
+        // Once the home is known, only the home is asked without a fallback.
+        if self.fallback && !step.fallback {
+            return Turn::Busy(step.region);
+        }
+        self.busy.push(step.region);
+        self.excluded.push(step.region);
+        Turn::On
     }
 
     /// The region says that another is the home. A home that is known to be down, or was asked already, is not asked: the
     /// region that named it stands in, being the nearest healthy one.
-    fn sent_on(&mut self, from: Region, home: Region, home_is_down: bool) {
+    fn sent_on(&mut self, from: Region, home: Region, home_is_down: bool) -> Turn {
+        if self.busy.contains(&home) {
+            return Turn::Busy(home);
+        }
         self.candidates.push_front(from);
         self.fallback = true;
         if home_is_down || self.asked.contains(&home) {
@@ -77,6 +107,7 @@ impl Search {
         } else {
             self.home = Some(home);
         }
+        Turn::On
     }
 }
 
@@ -106,9 +137,9 @@ pub async fn sent_on(
     run(search, call, config, began).await
 }
 
-/// Whether the region has a core that did not fail lately.
+/// Whether the region has a core that was not silent lately. One that was busy is asked all the same.
 fn is_reachable(config: &OriginConfig, region: Region) -> bool {
-    config.core(region).is_some() && !is_avoided(region)
+    config.core(region).is_some() && !is_silent(region)
 }
 
 async fn run(
@@ -118,21 +149,27 @@ async fn run(
     began: Timestamp,
 ) -> Result<Answer, Unavailable> {
     let budget = Budget::new(began);
+    let mut busy: Vec<Answer> = Vec::new();
     while let Some(step) = search.next() {
         if budget.is_spent(clock::now()) {
             break;
         }
         call.fallback = step.fallback;
-        match attempt(&call, config, step.region, &budget, search.expected(step)).await {
-            None => search.failed(step.region),
-            Some(answer) => match answer.home() {
-                Some(home) if !step.fallback => {
-                    search.sent_on(step.region, home, !is_reachable(config, home));
-                }
+        let turn = match attempt(&call, config, step.region, &budget, search.expected(step)).await {
+            Err(Failure::Busy(answer)) => {
+                busy.push(*answer);
+                search.busy(step)
+            }
+            Err(_) => search.failed(step.region),
+            Ok(answer) => match answer.home() {
+                Some(home) if !step.fallback => search.sent_on(step.region, home, !is_reachable(config, home)),
                 // A misdirected call without a home that we know, or in spite of the fallback.
                 _ if answer.status == 421 => search.failed(step.region),
                 _ => return Ok(answer),
             },
+        };
+        if let Turn::Busy(home) = turn {
+            return busy.into_iter().find(|answer| answer.region == home).ok_or(Unavailable);
         }
     }
     Err(Unavailable)
@@ -182,6 +219,42 @@ mod tests {
         search.sent_on(EuWest1, UsEast1, true);
         assert_eq!(search.next(), step(EuWest1, true));
         assert_eq!(search.next(), step(UsWest2, true));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn nobody_stands_in_for_a_home_that_is_busy() {
+        let mut search = search();
+        search.next();
+        assert_eq!(search.sent_on(EuWest1, UsWest2, false), Turn::On);
+        let home = search.next().unwrap();
+        assert_eq!(Some(home), step(UsWest2, false));
+        assert_eq!(search.busy(home), Turn::Busy(UsWest2));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_busy_region_that_turns_out_to_be_the_home_has_answered() {
+        let mut search = search();
+        let nearest = search.next().unwrap();
+        assert_eq!(search.busy(nearest), Turn::On, "any region may be the home");
+        search.next();
+        assert_eq!(search.sent_on(UsEast1, EuWest1, false), Turn::Busy(EuWest1));
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn busy_regions_are_no_reason_to_leave_a_home_or_to_stand_in() {
+        let mut search = search();
+        let nearest = search.next().unwrap();
+        search.busy(nearest);
+        search.next();
+        assert_eq!(search.sent_on(UsEast1, UsWest2, false), Turn::On);
+        assert_eq!(search.next(), step(UsWest2, false));
+        search.failed(UsWest2);
+        // The home is down; those who stand in may be busy too.
+        let first = search.next().unwrap();
+        assert_eq!(Some(first), step(UsEast1, true));
+        assert_eq!(search.busy(first), Turn::On);
+        assert_eq!(search.next(), step(ApSoutheast1, true));
+        assert_eq!(search.next(), None);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

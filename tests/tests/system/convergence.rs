@@ -12,7 +12,7 @@ use super::replication::same_everywhere;
 
 super::trials!(
     FAULTS: a_create_whose_answer_was_lost, a_create_that_a_hung_core_took_too, an_edit_whose_home_is_stopped,
-    an_edit_whose_home_is_hung, of_two_edits_one_wins_whole, a_later_delete_wins_over_an_edit,
+    an_edit_whose_home_is_hung, an_edit_whose_home_has_no_database, of_two_edits_one_wins_whole, a_later_delete_wins_over_an_edit,
     a_tombstone_is_put_back_where_an_edit_won_over_it,
 );
 
@@ -131,6 +131,11 @@ fn an_edit_whose_home_is_stopped(world: &World) {
 
 fn an_edit_whose_home_is_hung(world: &World) {
     edit_without_its_home(world, &json!({ "core": "hung" }));
+}
+
+/// Its core is there, but nothing can be written in that region.
+fn an_edit_whose_home_has_no_database(world: &World) {
+    edit_without_its_home(world, &json!({ "dynamodb": "stopped" }));
 }
 
 fn edit_at(core: &Core, person: &Person, echo: &Value, change: &Value) -> Response {

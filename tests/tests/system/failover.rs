@@ -10,7 +10,8 @@ use echoes_tests::{Person, Region, Request, Response, Value, World, cities, fres
 
 super::trials!(
     FAULTS: a_stopped_core, a_hung_core, a_stopped_database, a_throttled_database,
-    a_delete_whose_home_is_stopped, a_delete_whose_home_is_hung, a_restarted_core_answers_again,
+    a_delete_whose_home_is_stopped, a_delete_whose_home_is_hung, nobody_stands_in_for_a_home_that_is_throttled,
+    a_restarted_core_answers_again,
 );
 
 /// All attempts of a request together (issue: *three regions and 2 s in all*).
@@ -135,10 +136,8 @@ fn a_throttled_database(world: &World) {
     used_again(world, Region::UsEast1);
 }
 
-/// Only the home deletes while it can; when it is down, the nearest other region stands in for it.
-fn delete_without_its_home(world: &World, fault: &Value) {
-    let (ana, ben) = (world.person("home-ana"), world.person("home-ben"));
-    let home = Region::UsWest2;
+/// Two echoes of this home that all regions know.
+fn known_echoes(world: &World, ana: &Person, home: Region) -> [Value; 2] {
     let echoes = [0, 1].map(|_| ana.create_from(world, City::of(home), &json!({ "emotion": "calm" })));
     for echo in &echoes {
         assert_eq!(echo["origin"], home.as_str(), "{echo}");
@@ -150,6 +149,14 @@ fn delete_without_its_home(world: &World, fault: &Value) {
             if seen { Ok(()) } else { Err("not everywhere".to_owned()) }
         });
     }
+    echoes
+}
+
+/// Only the home deletes while it can; when it is down, the nearest other region stands in for it.
+fn delete_without_its_home(world: &World, fault: &Value) {
+    let (ana, ben) = (world.person("home-ana"), world.person("home-ben"));
+    let home = Region::UsWest2;
+    let echoes = known_echoes(world, &ana, home);
     with_fault(world, home, fault, || {
         for (echo, city) in echoes.iter().zip([City::of(home), &cities::LONDON]) {
             let anothers = world.edge(&ben.deleting(id_of(echo)).from(city));
@@ -176,6 +183,33 @@ fn a_delete_whose_home_is_stopped(world: &World) {
 
 fn a_delete_whose_home_is_hung(world: &World) {
     delete_without_its_home(world, &json!({ "core": "hung" }));
+}
+
+/// It is there and may take the next write of the same echo, so its refusal is the answer, wherever the caller is.
+fn nobody_stands_in_for_a_home_that_is_throttled(world: &World) {
+    let ana = world.person("throttled");
+    let home = Region::UsWest2;
+    let [edited, deleted] = known_echoes(world, &ana, home);
+    let edit = ana.editing(id_of(&edited), 1, &json!({ "transcript": "edited" }));
+    let delete = ana.deleting(id_of(&deleted));
+    with_fault(world, home, &json!({ "dynamodb": "throttled" }), || {
+        // Again and again: that the region is avoided for reads changes nothing.
+        for city in [City::of(home), &cities::LONDON, City::of(home), &cities::TOKYO] {
+            for request in [&edit, &delete] {
+                let response = world.edge(&request.clone().from(city));
+                response.problem("unavailable", &[]);
+                assert!(response.one("retry-after").parse::<u32>().is_ok(), "{response}");
+                in_time(&response);
+            }
+        }
+        for echo in [&edited, &deleted] {
+            let path = format!("/v1/echoes/{}", id_of(echo));
+            assert_eq!(world.core(Region::EuWest1).get(&path).send().expect(200).json(), *echo, "nothing was done");
+        }
+    });
+    let after = world.edge(&edit.from(&cities::LONDON)).expect(200).json();
+    assert_eq!((&after["version"], &after["origin"]), (&json!(2), &json!(home.as_str())), "{after}");
+    world.edge(&delete.from(&cities::LONDON)).expect(204);
 }
 
 fn a_restarted_core_answers_again(world: &World) {

@@ -69,21 +69,9 @@ impl Store {
     ) -> Result<(Vec<ErasureEntry>, Option<ErasurePosition>), StoreError> {
         // No person's name begins with `!` or with what stands before it.
         let after = after.map_or("!", |position| &position.0);
-        let request = self
-            .client
-            .query()
-            .table_name(self.ops())
-            .key_condition_expression("#pk = :list AND #sk > :after")
-            .expression_attribute_names("#pk", schema::PARTITION_KEY)
-            .expression_attribute_names("#sk", schema::SORT_KEY)
-            .expression_attribute_values(":list", item::string(list.partition()))
-            .expression_attribute_values(":after", item::string(after))
-            .limit(PAGE_ENTRIES)
-            .return_consumed_capacity(INDEXES);
-        let output = self.call("Query", request.send()).await?;
-        let next = output.last_evaluated_key.as_ref().map(|key| ErasurePosition(ops::sort_key(key).to_owned()));
-        let items = output.items.unwrap_or_default();
-        Ok((items.iter().filter(|item| !is_expired(item, now)).filter_map(read).collect(), next))
+        let (items, last) = self.items_behind(self.ops(), list.partition(), after, PAGE_ENTRIES).await?;
+        let entries = items.iter().filter(|item| !is_expired(item, now)).filter_map(read).collect();
+        Ok((entries, last.map(ErasurePosition)))
     }
 
     /// Puts a person on the list of erasures that run, in this region's name.

@@ -1,46 +1,23 @@
 //! Four regions in a box: creates, edits, deletes, requests, crashes, partitions and wrong clocks in any order, with the real
 //! decisions in between. Whatever happened, what is said to be done stays done, and once all is quiet it is said.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod site;
+mod worker;
 
-use echoes_shared::{EchoId, IdempotencyKey, Region, Timestamp, keys};
+use std::collections::BTreeSet;
+
+use echoes_shared::{EchoId, IdempotencyKey, Region, Timestamp};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::decision::{Erasure, FRESH_KEY_MILLIS, Step};
-use super::record::{Place, Record, Walk};
-use super::tally::Grave;
+use super::record::Record;
+use site::{Key, Site, Thing, Write};
 
 const BASE: Timestamp = Timestamp::from_millis(1_795_388_393_000);
 const HASHES: [&str; 2] = ["ana", "ana#202611"];
 /// A create may take so long from its look to its write.
 const IN_FLIGHT_MILLIS: u64 = 4_000;
-
-type Stamp = (u64, Region);
-type Key = (String, EchoId);
-
-#[derive(Debug, Clone, PartialEq)]
-enum Thing {
-    Living { origin: Region },
-    Tombstone { deleted_at: Timestamp },
-}
-
-#[derive(Debug, Clone)]
-enum Write {
-    Echo(Key, Stamp, Thing),
-    Record(Region, u64, Box<Record>),
-}
-
-/// One region: its clock, its tables, and a create that is under way.
-#[derive(Debug, Clone)]
-struct Site {
-    region: Region,
-    skew_millis: i64,
-    echoes: BTreeMap<Key, (Stamp, Thing)>,
-    records: BTreeMap<Region, Record>,
-    writes_of_records: BTreeMap<Region, u64>,
-    creating: Option<(u64, Key)>,
-}
 
 /// A region that replication does not reach.
 #[derive(Debug, Clone, Copy)]
@@ -65,49 +42,12 @@ struct World {
     done: Option<Timestamp>,
 }
 
-impl Site {
-    fn clock(&self, now_millis: u64) -> Timestamp {
-        Timestamp::from_millis(BASE.millis().saturating_add(now_millis).saturating_add_signed(self.skew_millis))
-    }
-
-    fn apply(&mut self, write: Write) {
-        match write {
-            Write::Echo(key, stamp, thing) => {
-                if self.echoes.get(&key).is_none_or(|(held, _)| *held < stamp) {
-                    self.echoes.insert(key, (stamp, thing));
-                }
-            }
-            Write::Record(region, count, record) => {
-                let held = self.writes_of_records.entry(region).or_default();
-                if *held < count {
-                    *held = count;
-                    self.records.insert(region, *record);
-                }
-            }
-        }
-    }
-
-    fn living_up_to(&self, up_to: Timestamp) -> Vec<&Key> {
-        let is_living = |(key, (_, thing)): &(&Key, &(Stamp, Thing))| {
-            key.1.timestamp() <= up_to && matches!(thing, Thing::Living { .. })
-        };
-        self.echoes.iter().filter(is_living).map(|(key, _)| key).collect()
-    }
-}
-
 impl World {
     fn new(seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         // The clocks of every other world are good.
         let wrong_millis = if seed.is_multiple_of(2) { 300_000 } else { 1_000 };
-        let site = |region| Site {
-            region,
-            skew_millis: rng.random_range(-wrong_millis..wrong_millis),
-            echoes: BTreeMap::new(),
-            records: BTreeMap::new(),
-            writes_of_records: BTreeMap::new(),
-            creating: None,
-        };
+        let site = |region| Site::new(region, rng.random_range(-wrong_millis..wrong_millis));
         let sites = Region::ALL.map(site).to_vec();
         Self {
             rng,
@@ -213,66 +153,6 @@ impl World {
         self.write_record(at, |record| record.requested = record.requested.max(Some(up_to)));
     }
 
-    /// One turn of a region's worker, which may die anywhere in it.
-    fn work(&mut self, at: usize, dies: bool) {
-        let site = &self.sites[at];
-        let (now, records) = (site.clock(self.now_millis), site.records.clone());
-        let erasure = Erasure { own: site.region, regions: &Region::ALL, records: &records };
-        match erasure.next(now) {
-            Step::Rest | Step::Close(_) => {}
-            Step::See(seen) => self.write_record(at, |record| {
-                *record =
-                    Record { requested: record.requested, done: record.done, seen: Some(seen), ..Record::default() };
-            }),
-            Step::Walk(mut walk) => {
-                let over = self.walk(at, &mut walk, &erasure, dies);
-                if !dies && !over {
-                    self.write_record(at, |record| record.walk = Some(walk));
-                } else if !dies {
-                    let finding = erasure.conclude(&walk, now);
-                    self.write_record(at, |record| (record.walk, record.finding) = (None, Some(finding)));
-                }
-            }
-            Step::Agree(agreed) => self.write_record(at, |record| record.agreed = Some(agreed)),
-            Step::Finish(up_to) => {
-                self.write_record(at, |record| record.done = Some(up_to));
-                self.done = self.done.max(Some(up_to));
-                self.check_done("just when it was said to be done");
-            }
-        }
-    }
-
-    /// A few items of a walk, in the order of the real one.
-    fn walk(&mut self, at: usize, walk: &mut Walk, erasure: &Erasure<'_>, dies: bool) -> bool {
-        let now = self.sites[at].clock(self.now_millis);
-        let duty = erasure.duty(now);
-        for _ in 0..self.rng.random_range(1..4) {
-            let is_next = |(hash, id): &&Key| {
-                let place = (walk.place.hash.as_deref().unwrap_or_default(), walk.place.after);
-                id.timestamp() <= walk.up_to
-                    && (hash.as_str() > place.0
-                        || hash == place.0 && Some(keys::sort_key(*id)) < place.1.map(keys::sort_key))
-            };
-            let echoes = &self.sites[at].echoes;
-            let next = echoes.keys().filter(is_next).min_by_key(|(hash, id)| (hash.clone(), std::cmp::Reverse(*id)));
-            let Some(key) = next.cloned() else { return true };
-            match self.sites[at].echoes[&key].1.clone() {
-                Thing::Living { origin } if duty.includes(origin) => {
-                    self.write_echo(at, key.clone(), Thing::Tombstone { deleted_at: now });
-                    // Dead before it is written down.
-                    if dies && self.rng.random_bool(0.5) {
-                        return false;
-                    }
-                    tally(walk, &key, now, now);
-                }
-                Thing::Living { .. } => walk.tally.living += 1,
-                Thing::Tombstone { deleted_at } => tally(walk, &key, deleted_at, now),
-            }
-            walk.place = Place { hash: Some(key.0), after: Some(key.1) };
-        }
-        false
-    }
-
     /// Nothing that was erased lives anywhere, or could come to life by what is still under way.
     fn check_done(&self, when: &str) {
         let Some(up_to) = self.done else { return };
@@ -352,12 +232,6 @@ impl World {
             }
         }
     }
-}
-
-fn tally(walk: &mut Walk, key: &Key, deleted_at: Timestamp, now: Timestamp) {
-    let ttl = now.plus_days(7).epoch_seconds();
-    let grave = Grave { hash: &key.0, id: key.1, deleted_at: &deleted_at.to_string(), ttl };
-    walk.tally.add(grave, walk.up_to);
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Store {
             .expression_attribute_names("#requested", REQUESTED)
             .expression_attribute_names("#ttl", schema::TTL)
             .expression_attribute_values(":upTo", item::string(up_to.to_string()));
-        self.update_if(update).await
+        // Where its condition fails it is not needed.
+        self.update_ops(update).await.map(|_| ())
     }
 
     /// Writes a part of this region's record. Of two processes that write the same part either may stand: each is a fact, whole
@@ -97,7 +98,7 @@ impl Store {
                 names(update, &[("#done", DONE), ("#ttl", schema::TTL), ("#walk", WALK), ("#requested", REQUESTED)])
             }
         };
-        self.update_if(update).await
+        self.update_ops(update).await.map(|_| ())
     }
 
     fn own_record(&self, user: &UserId) -> UpdateItemFluentBuilder {
@@ -106,18 +107,6 @@ impl Store {
             .table_name(self.ops())
             .set_key(Some(ops::key(&profile::partition(user), &format!("{RECORD}{}", self.config.region))))
             .return_consumed_capacity(INDEXES)
-    }
-
-    /// An update whose condition may fail: then it is not needed.
-    async fn update_if(&self, update: UpdateItemFluentBuilder) -> Result<(), StoreError> {
-        const OPERATION: &str = "UpdateItem";
-        match self.count(OPERATION, update.send().await) {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
     }
 }
 

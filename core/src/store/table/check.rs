@@ -79,6 +79,12 @@ pub(super) fn is_active(table: &TableDescription) -> bool {
     table.table_status == Some(TableStatus::Active) && indexes.iter().all(|index| usable(index.index_status()))
 }
 
+/// The name of an index that is being made.
+pub(super) fn being_made(table: &TableDescription) -> Option<&str> {
+    let is_made = |status: Option<&IndexStatus>| status == Some(&IndexStatus::Creating);
+    table.global_secondary_indexes().iter().find(|index| is_made(index.index_status()))?.index_name()
+}
+
 /// Whether a table and all its indexes answer, even where a setting of theirs is being changed.
 fn is_usable(table: &TableDescription) -> bool {
     let indexes = table.global_secondary_indexes();

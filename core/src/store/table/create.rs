@@ -1,4 +1,4 @@
-//! Creates the tables that are missing. Running it again changes nothing.
+//! Creates the tables that are missing, and waits for what is being made. Running it again changes nothing.
 
 use std::time::Duration;
 
@@ -20,6 +20,11 @@ const DESCRIBE: &str = "DescribeTable";
 /// A new table is usually active within seconds; this is how often and how long we ask.
 const ACTIVE_POLL: Duration = Duration::from_millis(500);
 const ACTIVE_POLLS: usize = 600;
+/// An index of a large table may be filled for hours; then we ask this often, for a day.
+const FILL_POLL: Duration = Duration::from_secs(10);
+const FILL_POLLS: usize = ACTIVE_POLLS + 8_640;
+/// Polls from one word about it to the next.
+const POLLS_A_WORD: usize = 60;
 
 /// How a table's reads and writes are paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +41,16 @@ pub enum Billing {
 }
 
 impl Store {
-    /// Creates the tables that are missing, waits until they are active and turns on time to live.
+    /// Creates the tables that are missing, adds the indexes that one of an earlier version lacks, waits until all are active
+    /// and turns on time to live.
     ///
-    /// A table that is there keeps its keys, indexes, stream and billing; `check_tables` tells whether they are what they must be.
+    /// A table that is there keeps its keys, the indexes that it has, stream and billing; `check_tables` tells whether they are
+    /// what they must be.
     pub async fn create_tables(&self, billing: Billing, mut say: impl FnMut(String)) -> Result<(), StoreError> {
         for spec in self.specs() {
             let created = self.create_table(&spec, billing).await?;
-            self.await_active(spec.name).await?;
+            self.await_active(spec.name, &mut say).await?;
+            self.add_missing_indexes(&spec, &mut say).await?;
             self.enable_ttl(spec.name).await?;
             say(format!("{}: {}", spec.name, if created { "created" } else { "is there" }));
         }
@@ -69,14 +77,23 @@ impl Store {
         }
     }
 
-    async fn await_active(&self, table: &str) -> Result<(), StoreError> {
-        let mut poll = tokio::time::interval(ACTIVE_POLL);
-        for _ in 0..ACTIVE_POLLS {
-            poll.tick().await;
+    /// Waits until a table and its indexes are active, and says now and then which index is still being filled.
+    pub(super) async fn await_active(&self, table: &str, say: &mut impl FnMut(String)) -> Result<(), StoreError> {
+        for poll in 0..FILL_POLLS {
             // AWS may not know a table for a moment after it was created.
-            if self.describe(table).await?.as_ref().is_some_and(check::is_active) {
+            let found = self.describe(table).await?;
+            if found.as_ref().is_some_and(check::is_active) {
                 return Ok(());
             }
+            let filled = found.as_ref().and_then(check::being_made);
+            match filled {
+                None if poll >= ACTIVE_POLLS => break,
+                Some(index) if poll % POLLS_A_WORD == POLLS_A_WORD - 1 => {
+                    say(format!("{table}: {index} is being filled"));
+                }
+                _ => {}
+            }
+            tokio::time::sleep(if poll < ACTIVE_POLLS { ACTIVE_POLL } else { FILL_POLL }).await;
         }
         Err(StoreError::Unreachable { operation: DESCRIBE, cause: format!("{table} did not become active") })
     }
@@ -115,10 +132,6 @@ impl Ttl {
 }
 
 fn input(spec: &TableSpec<'_>, billing: Billing) -> Result<CreateTableInput, BuildError> {
-    let attribute = |name: &&str| {
-        AttributeDefinition::builder().attribute_name(*name).attribute_type(ScalarAttributeType::S).build()
-    };
-    let attributes: Result<Vec<_>, _> = spec.key_attributes().iter().map(attribute).collect();
     let indexes: Result<Vec<_>, _> = spec.indexes.iter().map(|index| index_input(index, billing)).collect();
     let stream = StreamSpecification::builder()
         .stream_enabled(true)
@@ -128,7 +141,7 @@ fn input(spec: &TableSpec<'_>, billing: Billing) -> Result<CreateTableInput, Bui
     CreateTableInput::builder()
         .table_name(spec.name)
         .set_key_schema(Some(key_schema(spec.keys)?))
-        .set_attribute_definitions(Some(attributes?))
+        .set_attribute_definitions(Some(attribute_definitions(&spec.key_attributes())?))
         .set_global_secondary_indexes(indexes)
         .billing_mode(match billing {
             Billing::OnDemand => BillingMode::PayPerRequest,
@@ -140,24 +153,34 @@ fn input(spec: &TableSpec<'_>, billing: Billing) -> Result<CreateTableInput, Bui
 }
 
 fn index_input(index: &IndexSpec, billing: Billing) -> Result<GlobalSecondaryIndex, BuildError> {
-    let attributes = index.include.map(|names| names.iter().map(|&name| name.to_owned()).collect());
-    let projection =
-        Projection::builder().projection_type(index.projection_type()).set_non_key_attributes(attributes).build();
     GlobalSecondaryIndex::builder()
         .index_name(index.name)
         .set_key_schema(Some(key_schema(index.keys)?))
-        .projection(projection)
+        .projection(projection(index))
         .set_provisioned_throughput(throughput(billing)?)
         .build()
 }
 
-fn key_schema(keys: Keys) -> Result<Vec<KeySchemaElement>, BuildError> {
+pub(super) fn projection(index: &IndexSpec) -> Projection {
+    let attributes = index.include.map(|names| names.iter().map(|&name| name.to_owned()).collect());
+    Projection::builder().projection_type(index.projection_type()).set_non_key_attributes(attributes).build()
+}
+
+/// The types of key attributes: every key is a string.
+pub(super) fn attribute_definitions(names: &[&str]) -> Result<Vec<AttributeDefinition>, BuildError> {
+    let definition = |name: &&str| {
+        AttributeDefinition::builder().attribute_name(*name).attribute_type(ScalarAttributeType::S).build()
+    };
+    names.iter().map(definition).collect()
+}
+
+pub(super) fn key_schema(keys: Keys) -> Result<Vec<KeySchemaElement>, BuildError> {
     let element = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
     let range = keys.range.map(|name| element(name, KeyType::Range));
     std::iter::once(element(keys.hash, KeyType::Hash)).chain(range).collect()
 }
 
-fn throughput(billing: Billing) -> Result<Option<ProvisionedThroughput>, BuildError> {
+pub(super) fn throughput(billing: Billing) -> Result<Option<ProvisionedThroughput>, BuildError> {
     match billing {
         Billing::OnDemand => Ok(None),
         Billing::Provisioned { read_units, write_units } => ProvisionedThroughput::builder()

@@ -1,5 +1,7 @@
 //! The tables and indexes exactly as the design names them.
 
+use std::fmt;
+
 use aws_sdk_dynamodb::types::ProjectionType;
 use echoes_shared::keys::schema;
 
@@ -8,6 +10,19 @@ use echoes_shared::keys::schema;
 pub(super) struct Keys {
     pub hash: &'static str,
     pub range: Option<&'static str>,
+}
+
+impl Keys {
+    /// The attributes.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        std::iter::once(self.hash).chain(self.range).collect()
+    }
+}
+
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(" and "))
+    }
 }
 
 /// A global secondary index.
@@ -83,7 +98,7 @@ impl<'a> TableSpec<'a> {
     /// Every attribute that is a key of the table or of an index, once.
     pub(super) fn key_attributes(&self) -> Vec<&'static str> {
         let all = std::iter::once(self.keys).chain(self.indexes.iter().map(|index| index.keys));
-        let mut names: Vec<_> = all.flat_map(|keys| [Some(keys.hash), keys.range]).flatten().collect();
+        let mut names: Vec<_> = all.flat_map(Keys::names).collect();
         names.sort_unstable();
         names.dedup();
         names

@@ -106,7 +106,7 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    /// Connects in the background.
+    /// Connects in the background, in the runtime in which it is called.
     pub(super) fn new(url: &RedisUrl, region: Region, metrics: Metrics) -> Self {
         Self::patient(url, region, metrics, Patience::default())
     }
@@ -143,8 +143,8 @@ impl Redis {
         let plain = Names::plain(key);
         let mut pipeline = Pipeline::with_capacity(3);
         pipeline.cmd("ROLE").cmd("TIME");
-        let (everything, generation) = (link.names.everything(), link.names.generation(&plain));
-        pipeline.cmd("MGET").arg(everything).arg(generation).arg(link.names.value(&plain));
+        let (generation, value) = (link.names.generation(&plain), link.names.value(&plain));
+        pipeline.cmd("MGET").arg(&link.names.everything).arg(generation).arg(value);
         type Held = (Option<Bytes>, Option<Bytes>, Option<Bytes>);
         let answer = link.ask::<(Value, (u64, u64), Held)>(&live, &pipeline).await;
         let Ok((role, (seconds, micros), (everything, generation, value))) = answer else { return Look::Away };
@@ -161,13 +161,13 @@ impl Redis {
     pub(super) async fn begin(&self, key: &str) -> Begin {
         let Some((link, live, epoch)) = self.there() else { return Begin::Away };
         let plain = Names::plain(key);
-        let keys = [link.names.everything(), link.names.generation(&plain), link.names.lease(&plain)];
+        let (generation, name) = (link.names.generation(&plain), link.names.lease(&plain));
         let (for_everything, for_key, token): ([u8; 16], [u8; 16], [u8; 16]) = rand::random();
-        let (lease, generation) = (LEASE.as_millis().to_string(), GENERATION.as_millis().to_string());
+        let (held, kept) = (LEASE.as_millis().to_string(), GENERATION.as_millis().to_string());
         let call = Call {
             script: &BEGIN,
-            keys: &keys.each_ref().map(String::as_str),
-            arguments: &[&for_everything, &for_key, &token, lease.as_bytes(), generation.as_bytes()],
+            keys: &[&link.names.everything, &generation, &name],
+            arguments: &[&for_everything, &for_key, &token, held.as_bytes(), kept.as_bytes()],
         };
         type Begun = (u64, Bytes, Bytes, u8, i64);
         let Ok((now_millis, everything, generation, leased, left)) = link.run::<Begun>(&live, &call).await else {
@@ -177,12 +177,11 @@ impl Redis {
             let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
             return Begin::Wait { lease_left: left.min(LEASE) };
         }
-        // What a Redis lost before this connection, a change of moments ago among it, counts as just changed.
-        let connected = u64::try_from(live.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let known = u64::try_from(link.known_for(&live).as_millis()).unwrap_or(u64::MAX);
         let age = |generation: &[u8]| now_millis.saturating_sub(birth_millis(generation).unwrap_or(now_millis));
         Begin::Load {
             stamp: epoch.stamp(&plain, &everything, &generation),
-            age_millis: age(&everything).min(age(&generation)).min(connected),
+            age_millis: age(&everything).min(age(&generation)).min(known),
             now_millis,
             lease: Lease { token },
         }
@@ -201,23 +200,23 @@ impl Redis {
         let Some((link, live, epoch)) = self.there() else { return Kept::Away };
         let plain = Names::plain(key);
         let names = &link.names;
-        let keys = [names.everything(), names.generation(&plain), names.value(&plain), names.lease(&plain)];
+        let keys = [names.generation(&plain), names.value(&plain), names.lease(&plain)];
+        let [generation, name, lease_name] = keys.each_ref().map(String::as_str);
         let fits = value.len() <= VALUE_BYTES_AT_MOST;
         let lifetime = if fits { lifetime.min(GENERATION).as_millis() } else { 0 }.to_string();
-        let (stamp, generation) = (hexadecimal(&stamp.0), GENERATION.as_millis().to_string());
-        let (channel, filled) = self.filled(names, key);
+        let (stamp, kept) = (hexadecimal(&stamp.0), GENERATION.as_millis().to_string());
         let call = Call {
             script: &KEEP,
-            keys: &keys.each_ref().map(String::as_str),
+            keys: &[&names.everything, generation, name, lease_name],
             arguments: &[
                 &epoch.preimage(&plain),
                 stamp.as_bytes(),
                 if fits { &value } else { b"" },
                 lifetime.as_bytes(),
-                generation.as_bytes(),
+                kept.as_bytes(),
                 lease.map_or(&[], |lease| &lease.token),
-                channel.as_bytes(),
-                &filled,
+                names.channel.as_bytes(),
+                &self.filled(key),
             ],
         };
         match link.run::<u8>(&live, &call).await {
@@ -231,8 +230,8 @@ impl Redis {
     pub(super) async fn give_up(&self, key: &str, lease: &Lease) {
         let Some((link, live, _)) = self.there() else { return };
         let name = link.names.lease(&Names::plain(key));
-        let (channel, filled) = self.filled(&link.names, key);
-        let call = Call { script: &GIVE_UP, keys: &[&name], arguments: &[&lease.token, channel.as_bytes(), &filled] };
+        let (channel, filled) = (link.names.channel.as_bytes(), self.filled(key));
+        let call = Call { script: &GIVE_UP, keys: &[&name], arguments: &[&lease.token, channel, &filled] };
         // Where it cannot be given back it lapses.
         let _ = link.run::<u8>(&live, &call).await;
     }
@@ -265,9 +264,9 @@ impl Redis {
         self.heard.subscribe()
     }
 
-    /// Where and how those who wait for a key are told that they need not any more.
-    fn filled(&self, names: &Names, key: &str) -> (String, Vec<u8>) {
-        (names.channel(), hear::written(Some(&self.me), Word::Filled, key.as_bytes()))
+    /// Tells those who wait for a key that they need not any more.
+    fn filled(&self, key: &str) -> Vec<u8> {
+        hear::written(Some(&self.me), Word::Filled, key.as_bytes())
     }
 
     /// The connection of now, if Redis is there, and the life in which what it holds counts.

@@ -83,7 +83,7 @@ pub(super) async fn listen(link: Arc<Link>, me: Process, heard: broadcast::Sende
 
 async fn subscribe(link: &Link) -> Option<(PubSubSink, PubSubStream)> {
     let (mut sink, stream) = link.client.get_async_pubsub().await.ok()?.split();
-    sink.subscribe(link.names.channel()).await.ok()?;
+    sink.subscribe(&link.names.channel).await.ok()?;
     Some((sink, stream))
 }
 

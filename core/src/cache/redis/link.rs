@@ -77,6 +77,8 @@ pub(super) struct Link {
     pending: Mutex<Pending>,
     /// How many writes the region's Redis was not told of, or [`UNKNOWN`].
     untold: AtomicU64,
+    /// Since when that is known. Locked while it changes, and written first.
+    news: Mutex<Stopwatch>,
     metrics: Metrics,
 }
 
@@ -89,6 +91,7 @@ impl Link {
             live: watch::Sender::new(None),
             pending: Mutex::default(),
             untold: AtomicU64::new(0),
+            news: Mutex::new(Stopwatch::start()),
             metrics,
         }
     }
@@ -108,8 +111,21 @@ impl Link {
 
     /// Redis was not told of so many writes; `true` where that is news. It only grows, whichever answer of the store is late.
     pub(super) fn untold(&self, count: u64) -> bool {
-        let newer = |known| (known == UNKNOWN || known < count).then_some(count);
-        self.untold.fetch_update(Ordering::SeqCst, Ordering::SeqCst, newer).is_ok()
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.untold.load(Ordering::SeqCst);
+        let newer = known == UNKNOWN || known < count;
+        if newer {
+            *news = Stopwatch::start();
+            self.untold.store(count, Ordering::SeqCst);
+        }
+        newer
+    }
+
+    /// For how long this process has known what it knows of this Redis. What was written shortly before (and lost by Redis, or
+    /// never told) may be younger than any generation says: a fill is as young as this. To be asked after [`Link::epoch`].
+    pub(super) fn known_for(&self, live: &Live) -> Duration {
+        let news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        live.since.elapsed().min(news.elapsed())
     }
 
     /// The connection of now, if Redis is there.
@@ -186,7 +202,7 @@ impl Link {
         };
         let mut pipeline = Pipeline::new();
         self.end(&mut pipeline, &keys);
-        pipeline.cmd("PUBLISH").arg(self.names.channel()).arg(&*message).ignore();
+        pipeline.cmd("PUBLISH").arg(&self.names.channel).arg(&*message).ignore();
         let told = self.ask::<()>(&live, &pipeline).await.is_ok();
         if !told {
             let mut pending = self.pending();
@@ -226,9 +242,12 @@ impl Link {
                     let live = Arc::new(live);
                     if self.open(&live).await {
                         tracing::info!("Redis is there");
+                        silent = false;
                         self.watch_over(&live, &mut pauses).await;
+                    } else if !silent {
+                        tracing::warn!("Redis cannot be told what it missed");
+                        silent = true;
                     }
-                    silent = false;
                 }
                 Err(error) if !silent => {
                     tracing::warn!(%error, "Redis cannot be reached");
@@ -248,7 +267,7 @@ impl Link {
         let mut question = Pipeline::new();
         epoch::question(&mut question);
         // `INFO` answers while a snapshot is loaded; this does not.
-        question.cmd("EXISTS").arg(self.names.everything());
+        question.cmd("EXISTS").arg(&self.names.everything);
         let answer = question.query_async::<(String, String, u8)>(&mut connection);
         let (server, replication, _) = timeout(self.patience.command, answer).await.map_err(|_| Refusal::Slow)??;
         let epoch = Epoch::read(&server, &replication)?;
@@ -279,16 +298,16 @@ impl Link {
 
     fn telling(&self, batch: &Batch) -> Pipeline {
         let mut pipeline = Pipeline::new();
-        let channel = self.names.channel();
+        let channel = &self.names.channel;
         match batch {
             Batch::Everything => {
-                pipeline.cmd("DEL").arg(self.names.everything()).ignore();
+                pipeline.cmd("DEL").arg(&self.names.everything).ignore();
                 pipeline.cmd("PUBLISH").arg(channel).arg(hear::written(None, Word::Everything, b"")).ignore();
             }
             Batch::Keys(keys) => self.end(&mut pipeline, keys),
             Batch::Messages(messages) => {
                 for message in messages {
-                    pipeline.cmd("PUBLISH").arg(&channel).arg(&**message).ignore();
+                    pipeline.cmd("PUBLISH").arg(channel).arg(&**message).ignore();
                 }
             }
         }

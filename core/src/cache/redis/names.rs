@@ -13,12 +13,17 @@ const KEY_BYTES: usize = 250;
 #[derive(Debug)]
 pub(super) struct Names {
     prefix: String,
+    /// The generation of everything.
+    pub everything: String,
+    /// The channel on which the processes of the region tell each other what they did.
+    pub channel: String,
 }
 
 impl Names {
     /// The first number is the format's: what means something else gets another.
     pub(super) fn new(region: Region) -> Self {
-        Self { prefix: format!("echoes:1:{region}:") }
+        let prefix = format!("echoes:1:{region}:");
+        Self { everything: format!("{prefix}all"), channel: format!("{prefix}told"), prefix }
     }
 
     /// A key as it is written in every name that belongs to it.
@@ -34,11 +39,6 @@ impl Names {
         Cow::Owned(hashed)
     }
 
-    /// The generation of everything.
-    pub(super) fn everything(&self) -> String {
-        format!("{}all", self.prefix)
-    }
-
     /// A key's generation.
     pub(super) fn generation(&self, plain: &str) -> String {
         format!("{}g:{plain}", self.prefix)
@@ -52,11 +52,6 @@ impl Names {
     /// The lease of the one who loads a key.
     pub(super) fn lease(&self, plain: &str) -> String {
         format!("{}l:{plain}", self.prefix)
-    }
-
-    /// The channel on which the processes of the region tell each other what they did.
-    pub(super) fn channel(&self) -> String {
-        format!("{}told", self.prefix)
     }
 
     /// What an hour's count of hits by emotion begins with; the hour since 1970 follows.

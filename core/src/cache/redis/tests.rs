@@ -1,5 +1,6 @@
 //! The tier against real `redis-server` processes, and faults on the way to them.
 
+mod chaos;
 mod faults;
 mod lives;
 mod messages;

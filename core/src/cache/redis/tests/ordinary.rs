@@ -141,6 +141,33 @@ async fn a_generation_is_young_after_a_change_and_after_a_connection() {
     assert!(age(&other).await < 1_000);
     redis.invalidate(&["key".to_owned()], Bytes::new()).await;
     assert!(age(&redis).await < 1_000);
+    // Nor when what Redis was not told of was written.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert!(age(&redis).await >= 1_500);
+    redis.untold(1);
+    assert!(age(&redis).await < 1_000);
+}
+
+#[tokio::test]
+async fn nothing_counts_that_was_kept_before_a_write_that_redis_was_not_told_of() {
+    let server = Server::start().await;
+    let redis = process(&server.url(), CALM).until_there().await;
+    let stamp = redis.fill("key", "old").await;
+    let (before, lease) = redis.begin("other").await.load();
+    redis.untold(7);
+    assert_eq!(redis.counts("key", stamp).await, None);
+    assert_eq!(redis.keep("other", before, Some(&lease), "old".into(), MINUTE).await, Kept::Discarded);
+    let stamp = redis.fill("key", "new").await;
+    // A late answer of the store takes nothing back.
+    redis.untold(6);
+    assert_eq!(redis.counts("key", stamp).await.unwrap(), "new");
+
+    // A process that does not know the count yet believes nothing.
+    let fresh = process(&server.url(), CALM).until_there().await;
+    fresh.await_untold();
+    assert_eq!(fresh.look("key").await, Look::Away);
+    fresh.untold(7);
+    assert_eq!(fresh.counts("key", stamp).await.unwrap(), "new");
 }
 
 #[tokio::test]

@@ -159,7 +159,9 @@ impl Tiers {
             Some(right) => self.keep(errand, &right, lease.as_ref(), &fill, &value).await == Kept::Discarded,
             None => false,
         };
-        Ok(Fetched { value, below: walk.steps(None), fresh: fill.memory, discarded })
+        // As much as is left now: Redis may have taken its time.
+        let left = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
+        Ok(Fetched { value, below: walk.steps(None), fresh: left.memory, discarded })
     }
 
     /// Keeps a loaded value in the shared tiers, if its right still holds.

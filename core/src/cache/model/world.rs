@@ -120,7 +120,7 @@ struct Flight {
 enum Next {
     Ask(Ask<Version>),
     Keep(Option<Right>, Version, u64),
-    Land(Version, Freshness, bool),
+    Land(Version, Freshness, bool, u64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -377,7 +377,11 @@ impl World {
         let next = match flight.next.clone() {
             Next::Ask(ask) => self.ask(process, &mut flight, ask),
             Next::Keep(right, version, began) => self.keep(process, &flight, right, version, began),
-            Next::Land(version, fresh, discarded) => return self.land(process, &flight, version, fresh, discarded),
+            Next::Land(version, fresh, discarded, at) => {
+                let millis = fresh.millis.saturating_sub((self.now - at) * SECOND);
+                let fresh = Freshness { millis, ..fresh };
+                return self.land(process, &flight, version, fresh, discarded);
+            }
         };
         flight.next = next;
         self.processes[process].flights.insert(number, flight);
@@ -406,7 +410,7 @@ impl World {
             Ask::Begin => flight.walk.begun(self.begin(process, flight.number), &lifetimes),
             Ask::Wait(_) => Ask::Look,
             Ask::Load(right) => return Next::Keep(right, self.index, self.now),
-            Ask::Show(found) => return Next::Land(found.value, found.fresh, false),
+            Ask::Show(found) => return Next::Land(found.value, found.fresh, false, self.now),
         };
         Next::Ask(ask)
     }
@@ -478,13 +482,13 @@ impl World {
         let settling = walk::settling_millis(right.as_ref(), flight.settled);
         let settling = settling.filter(|_| !self.breaks(Rule::YoungIsBrief));
         let fill = Fill::new(&lifetimes(), settling, took, false);
-        let Some(right) = right else { return Next::Land(version, fill.memory, false) };
+        let Some(right) = right else { return Next::Land(version, fill.memory, false, self.now) };
         let envelope = |millis| right.envelope(millis, fill.memory.brief, 0, Bytes::from(vec![version])).encode();
         let kept = self.put(process, right.stamp, envelope(fill.redis_millis), right.lease);
         if kept == Some(true) && !fill.memory.brief {
             self.memcached = Some(envelope(fill.memcached_millis));
         }
-        Next::Land(version, fill.memory, kept == Some(false))
+        Next::Land(version, fill.memory, kept == Some(false), self.now)
     }
 
     fn land(

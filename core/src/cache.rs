@@ -44,6 +44,8 @@ mod loaded;
 mod memcached;
 mod memory;
 mod messages;
+#[cfg(test)]
+mod model;
 mod one;
 mod popular;
 mod read;

@@ -14,7 +14,7 @@ const BRIEF: u8 = 1;
 const MAX_AHEAD_MILLIS: u64 = 5_000;
 
 /// A value of a shared tier and what it says of itself. Times are milliseconds since the epoch by Redis's clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Envelope {
     /// The generation under which it was loaded.
     pub stamp: Stamp,

@@ -88,10 +88,12 @@ impl<F: Clone> Order<F> {
         self.told.insert(key.clone(), tick);
     }
 
-    /// For how long the store's indexes may still be behind an invalidation of this key, where one is that young.
-    pub(super) fn settling(&self, key: &Key, tick: u64, settle_millis: u64) -> Option<u64> {
+    /// How many milliseconds ago the store's indexes had heard of the last invalidation of this key that is known here; less
+    /// than 0 where that may still take so long.
+    pub(super) fn settled_millis_ago(&self, key: &Key, tick: u64, settle_millis: u64) -> Option<i64> {
         let told_at = self.told.get(key).copied().max(self.all_told_at)?;
-        settle_millis.checked_sub(tick.saturating_sub(told_at)).filter(|left| *left > 0)
+        let signed = |millis| i64::try_from(millis).unwrap_or(i64::MAX);
+        Some(signed(tick).saturating_sub(signed(told_at.saturating_add(settle_millis))))
     }
 }
 
@@ -136,11 +138,11 @@ mod tests {
     #[test]
     fn a_key_settles_after_its_last_invalidation() {
         let mut order = Order::<()>::default();
-        assert_eq!(order.settling(&Key::Recent, 0, 2_000), None);
+        assert_eq!(order.settled_millis_ago(&Key::Recent, 0, 2_000), None);
         order.forget(&Key::Recent, 100, 2_000);
         order.forget(&Key::Recent, 600, 2_000);
-        assert_eq!(order.settling(&Key::Recent, 700, 2_000), Some(1_900));
-        assert_eq!(order.settling(&Key::Recent, 2_600, 2_000), None);
+        assert_eq!(order.settled_millis_ago(&Key::Recent, 700, 2_000), Some(-1_900));
+        assert_eq!(order.settled_millis_ago(&Key::Recent, 2_700, 2_000), Some(100));
     }
 
     #[test]
@@ -152,6 +154,10 @@ mod tests {
             order.forget(&key, 5, 2_000);
         }
         assert!(order.told.len() <= MAX_TOLD);
-        assert_eq!(order.settling(&Key::Recent, 6, 2_000), Some(1_999), "too many to remember: it may be any");
+        assert_eq!(
+            order.settled_millis_ago(&Key::Recent, 6, 2_000),
+            Some(-1_999),
+            "too many to remember: it may be any"
+        );
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Entry {
 }
 
 /// The ends of an entry's freshness, of its being shown past that, and of its being shown at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Times {
     pub fresh_until: u64,
     pub stale_until: u64,

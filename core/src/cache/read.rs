@@ -38,7 +38,7 @@ enum Boarded {
 pub(super) struct Departure {
     flight: u64,
     outcome: watch::Sender<Option<Outcome>>,
-    settling_millis: Option<u64>,
+    settled_millis_ago: Option<i64>,
     gaps: u64,
 }
 
@@ -170,11 +170,11 @@ impl Tiers {
         if let Some(Joined(waiting)) = order.flight(key) {
             return Boarded::Joined(waiting);
         }
-        let settling_millis = order.settling(key, (self.clock)(), millis(self.lifetimes.settle));
+        let settled_millis_ago = order.settled_millis_ago(key, (self.clock)(), millis(self.lifetimes.settle));
         let (outcome, waiting) = watch::channel(None);
         match order.begin(key, Joined(waiting.clone())) {
             Some(flight) => {
-                Boarded::Begun(Departure { flight, outcome, settling_millis, gaps: self.memory.gaps() }, waiting)
+                Boarded::Begun(Departure { flight, outcome, settled_millis_ago, gaps: self.memory.gaps() }, waiting)
             }
             None => Boarded::Full,
         }
@@ -205,8 +205,8 @@ impl Tiers {
     {
         let tiers = Arc::clone(self);
         tokio::spawn(async move {
-            let Departure { flight, outcome, settling_millis, gaps } = departure;
-            let errand = Errand { settling_millis, ..errand };
+            let Departure { flight, outcome, settled_millis_ago, gaps } = departure;
+            let errand = Errand { settled_millis_ago, ..errand };
             // However the flight ends, it leaves the order, and those who wait are freed: the sender goes with the task.
             let _leaves = Leaves { tiers: &tiers, key: &errand.key, flight };
             let (fetched, units) = units::counted(Box::pin(tiers.fetch(&errand, load))).await;
@@ -230,7 +230,8 @@ impl Tiers {
         let tick = (self.clock)();
         let times = Times::new(&self.lifetimes, tick, fresh, value.is_absent(), rand::random());
         let mut order = self.flights.order();
-        let counts = order.end(&errand.key, flight) && !discarded;
+        // What is over as it lands may be too old for who joined last.
+        let counts = order.end(&errand.key, flight) && !discarded && fresh.millis > 0;
         if counts {
             self.memory.insert(&errand.key, Arc::clone(&value), times, gaps);
         } else if discarded {

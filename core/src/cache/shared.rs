@@ -11,7 +11,7 @@ use super::envelope::Envelope;
 use super::lifetimes::millis;
 use super::redis::{Heard, Kept, Lease, Redis};
 use super::trail::Step;
-use super::walk::{Ask, Fill, Found, Freshness, Right, Walk};
+use super::walk::{self, Ask, Fill, Found, Freshness, Right, Walk};
 use super::{Key, Loaded, Tiers, Value};
 use crate::clock::Stopwatch;
 use crate::metrics::{CacheOutcome, Tier};
@@ -31,13 +31,13 @@ pub(super) struct Errand {
     pub now: Timestamp,
     /// A shared tier's value that is fresh for less does not do.
     pub at_least: Duration,
-    /// For how long the indexes may be behind an invalidation that this process knows of.
-    pub settling_millis: Option<u64>,
+    /// Since when the indexes have heard of the last invalidation that this process knows of; see [`super::flights::Order`].
+    pub settled_millis_ago: Option<i64>,
 }
 
 impl Errand {
     pub(super) fn new(key: &Key, now: Timestamp) -> Self {
-        Self { key: key.clone(), now, at_least: Duration::ZERO, settling_millis: None }
+        Self { key: key.clone(), now, at_least: Duration::ZERO, settled_millis_ago: None }
     }
 }
 
@@ -60,7 +60,7 @@ impl Tiers {
     {
         let watch = Stopwatch::start();
         let name = errand.key.to_string();
-        let mut walk = Walk::new(self.memcached.is_some(), errand.at_least);
+        let mut walk = Walk::new(self.memcached.is_some(), errand.at_least, errand.settled_millis_ago);
         let mut ask = if self.redis.is_some() { Ask::Look } else { Ask::Load(None) };
         let mut heard = None;
         loop {
@@ -153,14 +153,15 @@ impl Tiers {
                 return Err(error);
             }
         };
-        let young = right.as_ref().and_then(|right| right.settling_millis);
-        let settling = young.into_iter().chain(errand.settling_millis).min();
+        let settling = walk::settling_millis(right.as_ref(), errand.settled_millis_ago);
         let fill = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
         let discarded = match right {
             Some(right) => self.keep(errand, &right, lease.as_ref(), &fill, &value).await == Kept::Discarded,
             None => false,
         };
-        Ok(Fetched { value, below: walk.steps(None), fresh: fill.memory, discarded })
+        // As much as is left now: Redis may have taken its time.
+        let left = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
+        Ok(Fetched { value, below: walk.steps(None), fresh: left.memory, discarded })
     }
 
     /// Keeps a loaded value in the shared tiers, if its right still holds.
@@ -168,19 +169,12 @@ impl Tiers {
         let Some(redis) = &self.redis else { return Kept::Away };
         let name = errand.key.to_string();
         let (kind, payload) = value.encode();
-        let envelope = |life_millis: u64| Envelope {
-            stamp: right.stamp,
-            filled_at_millis: right.begun_at_millis,
-            fresh_until_millis: right.begun_at_millis.saturating_add(life_millis),
-            brief: fill.memory.brief,
-            kind,
-            payload: payload.clone(),
-        };
+        let envelope = |millis| right.envelope(millis, fill.memory.brief, kind, payload.clone()).encode();
         let life = Duration::from_millis(fill.redis_millis);
-        let kept = redis.keep(&name, right.stamp, lease, envelope(fill.redis_millis).encode(), life).await;
+        let kept = redis.keep(&name, right.stamp, lease, envelope(fill.redis_millis), life).await;
         if let (Kept::Yes, Some(memcached), false) = (kept, &self.memcached, fill.memory.brief) {
             let life = Duration::from_millis(fill.memcached_millis);
-            memcached.set(&name, envelope(fill.memcached_millis).encode(), life).await;
+            memcached.set(&name, envelope(fill.memcached_millis), life).await;
         }
         kept
     }

@@ -16,7 +16,7 @@ use crate::metrics::CacheOutcome;
 const MAX_WAIT: Duration = Duration::from_millis(500);
 
 /// What a walk wants next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Ask<V> {
     /// What Redis knows of the key.
     Look,
@@ -67,6 +67,9 @@ pub(super) struct Walk<V> {
     memcached: bool,
     /// What is fresh for less is loaded again.
     at_least_millis: u64,
+    /// Since when the indexes have heard of the last invalidation that this process knows of. What is brief and was loaded
+    /// before may lack it: whoever filled Redis need not have known.
+    settled_millis_ago: Option<i64>,
     known: Option<(Stamp, u64)>,
     waited: bool,
     found: Option<Found<V>>,
@@ -76,11 +79,12 @@ pub(super) struct Walk<V> {
 }
 
 impl<V: Clone> Walk<V> {
-    pub(super) fn new(memcached: bool, at_least: Duration) -> Self {
+    pub(super) fn new(memcached: bool, at_least: Duration, settled_millis_ago: Option<i64>) -> Self {
         let at_least_millis = millis(at_least);
         Self {
             memcached,
             at_least_millis,
+            settled_millis_ago,
             known: None,
             waited: false,
             found: None,
@@ -193,6 +197,10 @@ impl<V: Clone> Walk<V> {
         if envelope.stamp != stamp {
             return Err(CacheOutcome::Miss);
         }
+        let age = signed(now_millis.saturating_sub(envelope.filled_at_millis));
+        if envelope.brief && self.settled_millis_ago.is_some_and(|settled_ago| age > settled_ago) {
+            return Err(CacheOutcome::Miss);
+        }
         let left = envelope.left_millis(now_millis, millis(oldest)).ok_or(CacheOutcome::Miss)?;
         let left = left.min(millis(lifetime));
         if left < self.at_least_millis {
@@ -217,6 +225,27 @@ impl<V: Clone> Walk<V> {
 
 fn signed(millis: u64) -> i64 {
     i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+impl Right {
+    /// What is loaded under it, as a tier keeps it that shows it for so long.
+    pub(super) fn envelope(&self, life_millis: u64, brief: bool, kind: u8, payload: Bytes) -> Envelope {
+        Envelope {
+            stamp: self.stamp,
+            filled_at_millis: self.begun_at_millis,
+            fresh_until_millis: self.begun_at_millis.saturating_add(life_millis),
+            brief,
+            kind,
+            payload,
+        }
+    }
+}
+
+/// For how long the indexes may be behind what is loaded under this right, as it says, or as this process knows.
+pub(super) fn settling_millis(right: Option<&Right>, settled_millis_ago: Option<i64>) -> Option<u64> {
+    let young = right.and_then(|right| right.settling_millis);
+    let known = settled_millis_ago.filter(|ago| *ago < 0).map(i64::unsigned_abs);
+    young.into_iter().chain(known).min()
 }
 
 /// How a loaded value is kept.

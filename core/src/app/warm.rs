@@ -1,13 +1,14 @@
 //! Keeps the heads of popular feeds warm: at the start, and again before what was kept then is over. One process of the region does
 //! it at a time, and puts the new values over the old ones, so that nobody is shown a hole.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use echoes_shared::Emotion;
 use echoes_shared::policy::{WARM_EMOTIONS, WARM_SECONDS};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use crate::cache::Cache;
 use crate::clock;
@@ -47,21 +48,21 @@ impl Warmer {
 
     /// Goes on until `stop` is told.
     pub(super) async fn keep(&self, mut stop: watch::Receiver<bool>) {
-        let soon = |every| Instant::now() + jittered(every);
-        let (mut share_at, mut warm_at) = (soon(SHARE_EVERY), soon(EVERY));
+        let mut share = pin!(sleep(jittered(SHARE_EVERY)));
+        let mut warm = pin!(sleep(jittered(EVERY)));
         loop {
             tokio::select! {
-                () = sleep_until(share_at) => {
+                () = &mut share => {
                     self.cache.share_popular().await;
-                    share_at = soon(SHARE_EVERY);
+                    share.set(sleep(jittered(SHARE_EVERY)));
                 }
-                () = sleep_until(warm_at) => {
+                () = &mut warm => {
                     if self.cache.take_turn("warm", TURN).await {
                         // What is fresh until the next time need not be read again.
                         let at_least = Duration::from_secs(WARM_SECONDS);
                         self.service.warm(&self.emotions().await, at_least, clock::now()).await;
                     }
-                    warm_at = soon(EVERY);
+                    warm.set(sleep(jittered(EVERY)));
                 }
                 () = stopped(&mut stop) => return,
             }

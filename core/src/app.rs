@@ -91,11 +91,13 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     if let Err(error) = warm {
         tracing::warn!(%error, "the store does not answer yet");
     }
+    // One wait for the whole of it: a signal that comes between two would be lost.
+    let mut termination = pin!(termination());
     let sole = Sole::of(&config.cache, &store, region);
     let held = match (&sole, &tables) {
         (Some(sole), Schema::Fits) => tokio::select! {
             held = sole.claim_at_start() => held?,
-            signalled = termination() => return signalled,
+            signalled = &mut termination => return signalled,
         },
         _ => false,
     };
@@ -115,7 +117,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
         ended = &mut beside => return Err(ended_early("the work", ended)),
         ended = &mut lease => return Err(ended_early("the lease", ended)),
-        signalled = termination() => signalled?,
+        signalled = &mut termination => signalled?,
     }
     tracing::info!("draining");
     readiness.drain();

@@ -31,6 +31,7 @@ mod proxy;
 mod random;
 mod raw;
 mod shards;
+mod sole;
 mod sweep;
 mod timelines;
 mod told;
@@ -75,6 +76,7 @@ async fn stores(engine: &Engine) {
     buckets::all(engine).await;
     shards::all(engine).await;
     sweep::all(engine).await;
+    sole::all(engine).await;
     transfer::all(engine).await;
     edits::all(engine).await;
     tombstones::all(engine).await;

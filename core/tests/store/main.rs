@@ -71,6 +71,18 @@ async fn erasures_on_dynamodb_local() {
     erasure::all(&Engine::dynamodb_local().await).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn indexes_on_dynoxide() {
+    indexes::all(&Engine::dynoxide().await).await;
+}
+
+/// An engine of its own: DynamoDB Local does its background work on ten threads, of which each table with a time to live takes
+/// one for good, and with seven such tables it never fills an index.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn indexes_on_dynamodb_local() {
+    indexes::all(&Engine::dynamodb_local().await).await;
+}
+
 async fn stores(engine: &Engine) {
     cases::all(engine).await;
     buckets::all(engine).await;
@@ -80,7 +92,6 @@ async fn stores(engine: &Engine) {
     transfer::all(engine).await;
     edits::all(engine).await;
     tombstones::all(engine).await;
-    indexes::all(engine).await;
 }
 
 async fn services(engine: &Engine) {

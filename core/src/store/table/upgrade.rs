@@ -20,18 +20,19 @@ impl Store {
         spec: &TableSpec<'_>,
         say: &mut impl FnMut(String),
     ) -> Result<(), StoreError> {
+        let mut begun: Option<&IndexSpec> = None;
         // Somebody else may be adding them too, and be the first each time.
         for _ in 0..=2 * spec.indexes.len() {
             let Some(table) = self.describe(spec.name).await? else { return Ok(()) };
-            let Some(index) = missing(spec, &table) else { return Ok(()) };
-            let began = self.add_index(spec.name, index, billing_of(&table)).await?;
-            if began {
-                say(format!("{}: {} is missing and is being added", spec.name, index.name));
-            }
-            self.await_active(spec.name, say).await?;
-            if began {
+            if let Some(index) = begun.take_if(|index| has(&table, index)) {
                 say(format!("{}: {} is added; items without {} are not in it", spec.name, index.name, index.keys));
             }
+            let Some(index) = spec.indexes.iter().find(|index| !has(&table, index)) else { return Ok(()) };
+            if self.add_index(spec.name, index, billing_of(&table)).await? {
+                say(format!("{}: {} is missing and is being added", spec.name, index.name));
+                begun = Some(index);
+            }
+            self.await_active(spec.name, say).await?;
         }
         Err(StoreError::Unreachable { operation: UPDATE, cause: format!("{} keeps changing", spec.name) })
     }
@@ -57,10 +58,8 @@ impl Store {
     }
 }
 
-/// The first index that the table lacks.
-fn missing<'a>(spec: &TableSpec<'a>, table: &TableDescription) -> Option<&'a IndexSpec> {
-    let found = table.global_secondary_indexes();
-    spec.indexes.iter().find(|index| found.iter().all(|there| there.index_name() != Some(index.name)))
+fn has(table: &TableDescription, index: &IndexSpec) -> bool {
+    table.global_secondary_indexes().iter().any(|there| there.index_name() == Some(index.name))
 }
 
 /// An index is paid for as its table is, with the same capacity.

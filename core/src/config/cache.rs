@@ -55,7 +55,7 @@ impl CacheConfig {
     }
 }
 
-/// `redis://[user:password@]host[:port][/db]`. A password never shows.
+/// `redis://[user:password@]host[:port][/db]`, or `rediss://…` for TLS. A password never shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisUrl(pub String);
 
@@ -70,13 +70,8 @@ impl FromStr for RedisUrl {
 
     /// The message never repeats the text, which may hold a password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.starts_with("rediss:") {
-            return Err(
-                "rediss:// is not supported, since this program is built without TLS for Redis; use redis:// \
-                        inside the region's own network",
-            );
-        }
-        if text.starts_with("redis://") && text.into_connection_info().is_ok() {
+        let known = ["redis://", "rediss://"].iter().any(|scheme| text.starts_with(scheme));
+        if known && text.into_connection_info().is_ok() {
             return Ok(Self(text.to_owned()));
         }
         Err("must be redis://[user:password@]host[:port][/db]")

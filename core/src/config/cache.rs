@@ -138,7 +138,13 @@ mod tests {
         assert!(!format!("{all:?}").contains("secret"), "{all:?}");
         let told = all.for_telling();
         assert!(told.redis.is_some() && told.memcached.is_none());
-        for url in ["redis://127.0.0.1:6379", "redis://cache.example", "redis://:pw@h:1/0", "redis://[::1]:6379"] {
+        for url in [
+            "redis://127.0.0.1:6379",
+            "redis://cache.example",
+            "redis://:pw@h:1/0",
+            "redis://[::1]:6379",
+            "rediss://u:pw@h:6380",
+        ] {
             assert_eq!(read(&[(REDIS, url)]).unwrap().redis, Some(RedisUrl(url.to_owned())));
         }
         for bytes in [MIN_MEMORY_BYTES, MAX_MEMORY_BYTES] {
@@ -167,7 +173,6 @@ mod tests {
             (REDIS, "cache.example:6379"),
             (REDIS, "http://u:a-secret@cache.example"),
             (REDIS, "unix:///run/redis.sock"),
-            (REDIS, "rediss://u:a-secret@cache.example:6379"),
             (REDIS, "redis://u:a-secret@cache.example:port"),
             (REDIS, "redis://u:a-secret@cache.example/db"),
             (REDIS, "redis://"),

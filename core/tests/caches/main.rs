@@ -16,3 +16,4 @@ mod people;
 #[expect(dead_code, reason = "the tests of the program use all of it")]
 mod region;
 mod servers;
+mod tls;

@@ -60,7 +60,7 @@ fn sigterm_drains_what_has_begun(world: &World) {
     let ana = world.person("drain");
     let (mut process, core) = start(world, 7_913, "10");
     let (mut stream, rest) = begin(&core, &ana);
-    core.call("GET", "/v1/emotions").signed_header("x-echoes-request-id", "r-logged").send().expect(200);
+    core.call("GET", "/v1/status").signed_header("x-echoes-request-id", "r-logged").send().expect(200);
     process.ask_to_stop();
     eventually(Duration::from_secs(3), "a core that takes nothing new", || {
         match TcpStream::connect(exchange::authority(&core.base)) {

@@ -104,8 +104,8 @@ fn each_tier_serves_what_the_one_above_lacks(world: &World) {
             assert_eq!(response.one("etag"), before.one("etag"), "{response}");
             expect_from(&target.read(&core), "echoes-l1");
         }
+        // Of a feed this is not certain: an erasure's look, with which a core begins, may have ended what was kept.
         let response = feed.read(&core);
-        assert!(from(&response, "echoes-l2") || from(&response, "echoes-l1"), "{response}");
         assert_eq!(response.body, feed_before.body, "{response}");
 
         own.iter().for_each(|target| redis.remove(&target.key));

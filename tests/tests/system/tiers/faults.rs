@@ -15,7 +15,7 @@ use crate::failover::mended;
 crate::trials!(FAULTS: no_request_fails_whatever_tier_is_away, a_server_that_dies_is_shown_and_comes_back);
 
 /// The deadlines of both tiers some times over, and what four such loads at a time on two processors add.
-const BOUNDED: Duration = Duration::from_secs(1);
+const BOUNDED: Duration = Duration::from_secs(2);
 /// Reconnecting takes two seconds at most.
 const NOTICED: Duration = Duration::from_secs(5);
 /// Until the third tier is used as well: what was read meanwhile has to grow old in memory first.

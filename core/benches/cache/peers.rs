@@ -25,6 +25,8 @@ pub fn nginx(origin: &str) -> (Program, String, tempfile::TempDir) {
     let files = tempfile::tempdir_in("/dev/shm").unwrap();
     let folder = files.path().to_str().unwrap();
     let port = free_port();
+    // The name that was signed: what nginx is called is of no interest to the core.
+    let core = origin.trim_start_matches("http://");
     let config = format!(
         "daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn;
          events {{ worker_connections 1024; }}
@@ -37,7 +39,7 @@ pub fn nginx(origin: &str) -> (Program, String, tempfile::TempDir) {
            server {{
              listen 127.0.0.1:{port};
              location / {{
-               proxy_pass {origin}; proxy_set_header Host $http_host; proxy_http_version 1.1;
+               proxy_pass {origin}; proxy_set_header Host {core}; proxy_http_version 1.1;
                proxy_cache feeds; proxy_cache_key $request_uri; proxy_cache_valid 200 1h;
                proxy_ignore_headers Cache-Control Expires Vary;
              }}

@@ -32,10 +32,8 @@ pub async fn compare() {
     let ours = wrk::rate(&format!("{core}{PATH}"), &headers);
 
     let (_nginx, nginx, _files) = peers::nginx(&core);
-    // nginx passes the caller's headers on, so the core sees its own name.
-    let headers_of_core = with_host(&headers, &core);
-    assert_eq!(peers::fetch(&format!("{nginx}{PATH}"), &headers_of_core).await, body, "nginx answers other bytes");
-    let theirs = wrk::rate(&format!("{nginx}{PATH}"), &headers_of_core);
+    assert_eq!(peers::fetch(&format!("{nginx}{PATH}"), &headers).await, body, "nginx answers other bytes");
+    let theirs = wrk::rate(&format!("{nginx}{PATH}"), &headers);
     report::ratio("the core, beside nginx proxy_cache", ours, theirs, "a second", ">= 1.0, then 1.3");
 
     if let Some((_fastapi, fastapi)) = peers::fastapi(&body) {
@@ -84,11 +82,6 @@ fn signed(url: &str) -> Vec<(String, String)> {
     let signature = signature_headers(call, &key, Region::EuWest1, echoes_core::clock::now()).unwrap();
     let own = [(request_id.0.to_owned(), request_id.1.to_owned())];
     signature.into_iter().chain(own).collect()
-}
-
-fn with_host(headers: &[(String, String)], core: &str) -> Vec<(String, String)> {
-    let host = ("host".to_owned(), core.trim_start_matches("http://").to_owned());
-    headers.iter().cloned().chain([host]).collect()
 }
 
 /// What one hit allocates, with everything that our code does for it: identify, admit, verify, answer.

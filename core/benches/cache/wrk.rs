@@ -22,7 +22,17 @@ fn run(url: &str, headers: &[(String, String)], duration: &str) -> f64 {
     }
     let output = command.arg(url).stderr(Stdio::inherit()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(!text.contains("Non-2xx"), "{text}");
+    assert!(!text.contains("Non-2xx"), "{text}\n{}", one(url, headers));
     let line = text.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
     line.unwrap_or_else(|| panic!("{text}")).trim().parse().unwrap()
+}
+
+/// The head of one answer, for whoever looks into a failure.
+fn one(url: &str, headers: &[(String, String)]) -> String {
+    let mut command = std::process::Command::new("curl");
+    headers.iter().for_each(|(name, value)| {
+        command.args(["-H", &format!("{name}: {value}")]);
+    });
+    let output = command.args(["-s", "-i", "--max-time", "5", url]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).chars().take(1_000).collect()
 }

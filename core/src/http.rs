@@ -7,6 +7,7 @@ mod auth;
 mod batch;
 mod echoes;
 mod emotions;
+mod express;
 mod listen;
 mod observe;
 mod page;
@@ -24,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 
 pub use admin::{Readiness, admin};
+pub use express::Api;
 pub use listen::serve;
 pub use routes::api;
 

@@ -3,9 +3,8 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use axum::Router;
 use echoes_core::config::{Environment, ServeConfig};
-use echoes_core::http::{self, Context};
+use echoes_core::http::{self, Api, Context};
 use echoes_core::metrics::Metrics;
 use echoes_core::service::Service;
 use echoes_shared::Region;
@@ -98,7 +97,7 @@ pub async fn fetch(url: &str, headers: &[(String, String)]) -> Vec<u8> {
 }
 
 /// The signed API of eu-west-1 in this process.
-pub async fn router(engine: &Engine, edge_keys: &str) -> Router {
+pub async fn router(engine: &Engine, edge_keys: &str) -> Api {
     let look_up = |name: &str| {
         let value = match name {
             "ECHOES_REGION" => "eu-west-1",

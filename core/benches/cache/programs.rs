@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,8 @@ use std::time::{Duration, Instant};
 pub const SERVERS: &str = "0";
 /// The processor of the load.
 pub const LOAD: &str = "1";
+/// Clock ticks a second; 100 on every Linux that Rust's standard library supports.
+const TICKS: u64 = 100;
 const START: Duration = Duration::from_secs(20);
 
 /// A running child.
@@ -41,6 +44,14 @@ impl Program {
         Self(child)
     }
 
+    /// The time that it and its children have spent on a processor.
+    pub fn cpu(&self) -> Duration {
+        let own = self.0.id().to_string();
+        let ticks: u64 =
+            std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| ticks(&entry.path(), &own)).sum();
+        Duration::from_millis(ticks * 1_000 / TICKS)
+    }
+
     /// A Redis without persistence.
     pub fn redis(processor: &str) -> (Self, u16) {
         let port = free_port();
@@ -48,6 +59,16 @@ impl Program {
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         (Self::start(command, port), port)
     }
+}
+
+/// User and system time of a process, if it is this one or its child.
+fn ticks(process: &Path, wanted: &str) -> Option<u64> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    let (before_name, after_name) = stat.rsplit_once(") ")?;
+    // Counted from the state, which is the third field: the fourth is the parent, the 14th and 15th are the times.
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    let is_wanted = before_name.starts_with(&format!("{wanted} (")) || fields[1] == wanted;
+    is_wanted.then(|| fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap())
 }
 
 impl Drop for Program {

@@ -10,6 +10,7 @@ use stats_alloc::Region as Allocations;
 
 use crate::engine::Engine;
 use crate::programs::{Program, SERVERS, free_port, pinned};
+use crate::wrk::Figures;
 use crate::{ALLOCATOR, load, peers, report, wrk};
 
 const KEY_ID: &str = "EDGE1";
@@ -26,22 +27,29 @@ pub async fn compare() {
 
     let port = free_port();
     let core = format!("http://127.0.0.1:{port}");
-    let _core = Program::start(core_command(&engine.endpoint, port), port);
+    let program = Program::start(core_command(&engine.endpoint, port), port);
     let (headers, body) = feed(&core).await;
     println!("{} bytes an answer", body.len());
-    let ours = wrk::rate(&format!("{core}{PATH}"), &headers);
+    let ours = wrk::load(&program, &format!("{core}{PATH}"), &headers);
 
-    let (_nginx, nginx, _files) = peers::nginx(&core);
+    let (program, nginx, _files) = peers::nginx(&core);
     assert_eq!(peers::fetch(&format!("{nginx}{PATH}"), &headers).await, body, "nginx answers other bytes");
-    let theirs = wrk::rate(&format!("{nginx}{PATH}"), &headers);
-    report::ratio("the core, beside nginx proxy_cache", ours, theirs, "a second", ">= 1.0, then 1.3");
+    let theirs = wrk::load(&program, &format!("{nginx}{PATH}"), &headers);
+    print("nginx proxy_cache", ours, theirs, ">= 1.0, then 1.3");
 
-    if let Some((_fastapi, fastapi)) = peers::fastapi(&body) {
+    if let Some(((program, _redis), fastapi)) = peers::fastapi(&body) {
         assert_eq!(peers::fetch(&fastapi, &[]).await, body, "FastAPI answers other bytes");
-        let theirs = wrk::rate(&fastapi, &[]);
-        report::ratio("the core, beside FastAPI with L1 and Redis", ours, theirs, "a second", ">= 10");
+        let theirs = wrk::load(&program, &fastapi, &[]);
+        print("FastAPI with L1 and Redis", ours, theirs, ">= 10");
     }
     allocations(&engine, body.len()).await;
+}
+
+fn print(peer: &str, ours: Figures, theirs: Figures, goal: &str) {
+    report::ratio(&format!("the core, beside {peer}"), ours.rate, theirs.rate, "a second", goal);
+    // How many requests one whole processor would serve.
+    let of_one = |figures: Figures| 1e6 / figures.cpu_micros;
+    report::ratio("the same by processor time", of_one(ours), of_one(theirs), "a second", goal);
 }
 
 fn core_command(dynamodb: &str, port: u16) -> std::process::Command {

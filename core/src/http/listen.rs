@@ -1,24 +1,31 @@
 //! Accepts connections: HTTP/1.1 only, so many at a time, each with so long to send a request's head.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tower::Service;
 
 /// How long a connection may be silent or slow before a request's head is complete. It also ends idle ones.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long accepting pauses after it failed, as it does when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on at most `max_connections` connections until `stop` is told, then finishes what has begun.
-pub async fn serve(listener: TcpListener, router: Router, max_connections: usize, mut stop: watch::Receiver<bool>) {
+/// Serves `service` on at most `max_connections` connections until `stop` is told, then finishes what has begun.
+pub async fn serve<S>(listener: TcpListener, service: S, max_connections: usize, mut stop: watch::Receiver<bool>)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let connections = Arc::new(Semaphore::new(max_connections));
     let open = GracefulShutdown::new();
     loop {
@@ -30,7 +37,7 @@ pub async fn serve(listener: TcpListener, router: Router, max_connections: usize
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
         let connection = open.watch(connection);
         tokio::spawn(async move {
             // A caller who goes away or speaks no HTTP is an everyday matter and nobody's fault.

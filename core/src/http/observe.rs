@@ -63,3 +63,18 @@ pub(super) async fn observe(
     response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }
+
+/// The same for an answer that memory had at once.
+pub(super) fn answered_at_once(
+    context: &Context,
+    route: &'static str,
+    id: &RequestId,
+    mut response: Response,
+    watch: Stopwatch,
+) -> Response {
+    let (status, took) = (response.status(), watch.elapsed());
+    context.metrics.http_request(route, status.as_str(), took);
+    tracing::debug!(request_id = %id, route, status = status.as_u16(), ?took, "answered at once");
+    response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
+    response
+}

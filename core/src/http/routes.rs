@@ -12,12 +12,13 @@ use axum::routing::{delete, get, patch, post};
 use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
+use super::express::Api;
 use super::{Context, admission, answer, auth, batch, echoes, emotions, observe, status, timelines, users};
 use crate::service::ServiceError;
 
 /// The signed API.
-pub fn api(context: Arc<Context>) -> Router {
-    Router::new()
+pub fn api(context: Arc<Context>) -> Api {
+    let routes = Router::new()
         .route(pattern::EMOTIONS, get(emotions::list))
         .route(pattern::FEED, get(emotions::feed))
         .route(pattern::RANDOM, get(emotions::random))
@@ -38,7 +39,8 @@ pub fn api(context: Arc<Context>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&context), admission::admit))
         .layer(from_fn_with_state(Arc::clone(&context), observe::observe))
         .layer(from_fn(observe::identify))
-        .with_state(context)
+        .with_state(Arc::clone(&context));
+    Api::new(context, routes)
 }
 
 async fn unknown() -> Response {

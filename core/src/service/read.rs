@@ -84,6 +84,13 @@ fn scope(key: &Key) -> String {
     }
 }
 
+fn timeline_key(user: UserId, query: &ListQuery) -> Key {
+    match query.emotion {
+        Some(emotion) => Key::TimelineOf(user, emotion),
+        None => Key::Timeline(user),
+    }
+}
+
 impl Service {
     /// Every emotion of the vocabulary.
     pub fn emotions(&self) -> EmotionList {
@@ -103,11 +110,7 @@ impl Service {
 
     /// One person's echoes, or those of one emotion.
     pub async fn timeline(&self, user: UserId, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
-        let key = match query.emotion {
-            Some(emotion) => Key::TimelineOf(user, emotion),
-            None => Key::Timeline(user),
-        };
-        self.list(&key, query, now).await
+        self.list(&timeline_key(user, query), query, now).await
     }
 
     /// One echo.
@@ -124,6 +127,39 @@ impl Service {
         }
     }
 
+    /// The first page of a feed, if memory has it and nothing else is to be done: without waiting.
+    pub fn feed_at_hand(&self, emotion: Emotion, query: &ListQuery, now: Timestamp) -> Option<List> {
+        let list = self.at_hand(&Key::Feed(emotion), query, now)?;
+        self.cache.asked(emotion, now);
+        Some(list)
+    }
+
+    /// The same of the recent list.
+    pub fn recent_at_hand(&self, query: &ListQuery, now: Timestamp) -> Option<List> {
+        self.at_hand(&Key::Recent, query, now)
+    }
+
+    /// The same of a timeline.
+    pub fn timeline_at_hand(&self, user: UserId, query: &ListQuery, now: Timestamp) -> Option<List> {
+        self.at_hand(&timeline_key(user, query), query, now)
+    }
+
+    /// The same of one echo. That there is none is said by [`Service::echo`].
+    pub fn echo_at_hand(&self, id: EchoId, now: Timestamp) -> Option<ReadEcho> {
+        let Cached { value, trail } = self.cache.peek(&Key::Echo(id), now)?;
+        let Value::Echo(one) = &*value else { return None };
+        Some(ReadEcho { body: one.body.clone(), etag: one.etag.clone(), trail })
+    }
+
+    fn at_hand(&self, key: &Key, query: &ListQuery, now: Timestamp) -> Option<List> {
+        if query.cursor.is_some() {
+            return None;
+        }
+        let Cached { value, trail } = self.cache.peek(key, now)?;
+        let Value::Head(head) = &*value else { return None };
+        Some(List { page: head.cut(query.limit, self.signer(key)), trail })
+    }
+
     /// A page of the list `key`: its first from the caches, a later one from the store.
     async fn list(&self, key: &Key, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
         let Some(cursor) = &query.cursor else {
@@ -131,7 +167,8 @@ impl Service {
         };
         let after = self.cursor_keys.verify(&scope(key), cursor);
         let after = after.map_err(|error| Problem::invalid_field("cursor", error.to_string()))?;
-        let mut page = page(&self.store, key, query.limit.into(), Some(after), now).await?;
+        // Boxed, as what a miss does: most requests are hits, and need not carry its size.
+        let mut page = Box::pin(page(&self.store, key, query.limit.into(), Some(after), now)).await?;
         page.echoes.retain(|echo| !self.cache.hides(echo));
         let page = Head::new(key, &page.echoes, page.next).cut(query.limit, self.signer(key));
         Ok(List { page, trail: Trail(vec![Step::Store]) })
@@ -146,7 +183,7 @@ impl Service {
     ) -> Result<List, StoreError> {
         let Cached { value, trail } = match self.cache.peek(key, now) {
             Some(cached) => cached,
-            None => self.cache.read(key, now, loader(&self.store, key, now)).await?,
+            None => Box::pin(self.cache.read(key, now, loader(&self.store, key, now))).await?,
         };
         let page = match &*value {
             Value::Head(head) => cut(head),

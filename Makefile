@@ -11,6 +11,8 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 # How often `make soak` kills.
 export ROUNDS ?= 50
+# For how long it breaks the caches.
+export MINUTES ?= 10
 
 native := --workspace --exclude echoes-edge
 worker_sources := $(shell find edge shared -name build -prune -o -type f \( -name '*.rs' -o -name '*.js' -o -name Cargo.toml \) -print) \
@@ -38,7 +40,7 @@ test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-
 	@infra/setup/run-tests.sh $(SECTIONS)
 
 .PHONY: soak
-soak: setup-test ## The tests that kill, fifty times each (ROUNDS=50): imports, erasures, sweeps; half a minute of throttling
+soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps (ROUNDS=50), caches (MINUTES=10); half a minute of throttling
 	@infra/setup/run-tests.sh soak
 
 .PHONY: bench-store

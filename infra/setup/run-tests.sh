@@ -25,9 +25,10 @@ wasm() (
 black_box() {
   cargo test -p echoes-tests
 }
-# What is killed in the other sections a few times is killed ROUNDS times; and what takes too long for them.
+# What is killed in the other sections a few times is killed ROUNDS times; what goes wrong there for seconds does for MINUTES.
 soak() {
   ECHOES_SOAK_ROUNDS=${ROUNDS:-50} cargo test -p echoes-core --test program --test transfer -- killed throttled
+  ECHOES_SOAK_SECONDS=$((${MINUTES:-10} * 60)) cargo test -p echoes-core --test caches -- --nocapture
 }
 
 summary=()

@@ -94,12 +94,12 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     // One wait for the whole of it: a signal that comes between two would be lost.
     let mut termination = pin!(termination());
     let sole = Sole::of(&config.cache, &store, region);
-    let held = match (&sole, &tables) {
-        (Some(sole), Schema::Fits) => tokio::select! {
+    let held = match &tables {
+        Schema::Fits => tokio::select! {
             held = sole.claim_at_start() => held?,
             signalled = &mut termination => return signalled,
         },
-        _ => false,
+        Schema::Unknown(_) => false,
     };
     tracing::info!(%region, listen = %config.listen, admin = %config.admin_listen, "serving");
 
@@ -130,9 +130,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     // Held to the end of the last request, and not renewed after it was given back.
     lease.abort();
     let _ = lease.await;
-    if let Some(sole) = sole {
-        sole.release().await;
-    }
+    sole.release().await;
     Ok(())
 }
 

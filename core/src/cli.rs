@@ -37,7 +37,7 @@ enum Command {
     /// ECHOES_CACHE_MEMORY_BYTES (64 MiB; 0 is off), ECHOES_REDIS_URL, ECHOES_MEMCACHED_SERVERS (host:port, with commas),
     /// RUST_LOG, with `--work` the variables of `echoes work`, and the AWS SDK's own.
     ///
-    /// Without ECHOES_REDIS_URL one process serves a region, and a second one does not start.
+    /// Without ECHOES_REDIS_URL one process serves a region, and a second one does not start, with or without it.
     Serve(serve::ServeArgs),
     /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index, erase people.
     ///

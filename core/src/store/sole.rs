@@ -1,7 +1,8 @@
-//! The lease of the one process that serves a region without Redis: an item of `EchoesLocal`.
+//! The lease of those who serve a region, an item of `EchoesLocal`: of one process without Redis, or of all that have it.
 //!
 //! It holds no time. Whoever finds it watches whether it changes, so no two clocks are ever compared.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::schema;
 
 use super::item::{self, Item};
@@ -15,16 +16,30 @@ const BEAT: &str = "beat";
 const HOST: &str = "host";
 const PID: &str = "pid";
 const STARTED: &str = "started";
+const SEVERAL: &str = "several";
 
 /// Who holds the lease, and how often it has been renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoleLease {
-    /// Of the process's own making, never repeated.
+    /// Of the process's own making, never repeated; [`SoleLease::SHARED`] of one that has Redis.
     pub token: String,
-    /// One more with each renewal.
+    /// One more with each renewal, from any start.
     pub beat: u64,
-    /// The process.
+    /// The process; of several, the one that renewed it last.
     pub holder: Holder,
+    /// Whether others may hold it beside the holder, or have done so since it was put.
+    pub several: bool,
+}
+
+impl SoleLease {
+    /// The token of every process that has Redis: they hold one lease together.
+    pub const SHARED: &str = "shared";
+
+    /// Whether its holders have Redis.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.token == Self::SHARED
+    }
 }
 
 /// A process, as another of its host may find it.
@@ -88,23 +103,39 @@ impl Store {
         }
     }
 
-    /// Renews the lease where it has this token; `false` where it has not.
+    /// Renews the lease for this holder where it has this one's token; `false` where it has not. Whoever joins others says
+    /// `several`, and no renewal takes that back.
     ///
     /// # Errors
     /// Where the store gives no answer.
-    pub async fn renew_sole_lease(&self, token: &str) -> Result<bool, StoreError> {
+    pub async fn renew_sole_lease(&self, lease: &SoleLease) -> Result<bool, StoreError> {
+        let joining = if lease.several { ", #several = :several" } else { "" };
         let request = self
             .client
             .update_item()
             .table_name(self.local())
             .set_key(Some(ops::key(PARTITION, SORT)))
-            .update_expression("ADD #beat :one")
+            .update_expression(format!("ADD #beat :one SET #host = :host, #pid = :pid, #started = :started{joining}"))
             .condition_expression("#token = :token")
             .expression_attribute_names("#beat", BEAT)
             .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_names("#host", HOST)
+            .expression_attribute_names("#pid", PID)
+            .expression_attribute_names("#started", STARTED)
             .expression_attribute_values(":one", item::number(1))
-            .expression_attribute_values(":token", item::string(token))
+            .expression_attribute_values(":token", item::string(&lease.token))
+            .expression_attribute_values(":host", item::string(&lease.holder.host))
+            .expression_attribute_values(":pid", item::number(u64::from(lease.holder.pid)))
+            .expression_attribute_values(":started", item::number(lease.holder.started))
             .return_consumed_capacity(INDEXES);
+        // DynamoDB refuses a name that its expressions do not use.
+        let request = if lease.several {
+            request
+                .expression_attribute_names("#several", SEVERAL)
+                .expression_attribute_values(":several", AttributeValue::Bool(true))
+        } else {
+            request
+        };
         self.update_ops(request).await
     }
 
@@ -141,6 +172,7 @@ fn to_item(lease: &SoleLease) -> Item {
         (HOST, item::string(&lease.holder.host)),
         (PID, item::number(u64::from(lease.holder.pid))),
         (STARTED, item::number(lease.holder.started)),
+        (SEVERAL, AttributeValue::Bool(lease.several)),
     ];
     item.extend(attributes.map(|(name, value)| (name.to_owned(), value)));
     item
@@ -156,5 +188,6 @@ fn of_item(item: &Item) -> SoleLease {
             pid: ops::number(item, PID).unwrap_or_default(),
             started: ops::number(item, STARTED).unwrap_or_default(),
         },
+        several: item.get(SEVERAL).and_then(|value| value.as_bool().ok()).copied().unwrap_or_default(),
     }
 }

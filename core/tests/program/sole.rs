@@ -1,4 +1,4 @@
-//! Without Redis one process serves a region: a second one refuses, and whoever is gone is replaced.
+//! Without Redis one process serves a region: none starts beside it, nor it beside others, and whoever is gone is replaced.
 
 use std::time::Duration;
 
@@ -63,16 +63,29 @@ async fn refuses(mut command: Command, holder: &str) {
     assert!(said.contains("ECHOES_REDIS_URL") && said.contains(holder), "{said}");
 }
 
+/// A core with Redis. Nobody listens there; that costs the shared tiers alone.
+fn with_redis(region: &Region) -> Command {
+    let mut command = plain(region);
+    command.env("ECHOES_REDIS_URL", "redis://127.0.0.1:1");
+    command
+}
+
+/// A core without Redis.
+fn plain(region: &Region) -> Command {
+    region.program(&["serve"])
+}
+
 /// The lease of a process of another host.
 fn elsewhere(token: &str) -> SoleLease {
     let holder = Holder { host: "elsewhere boot pid:[1]".into(), pid: 4711, started: 1 };
-    SoleLease { token: token.to_owned(), beat: 0, holder }
+    SoleLease { token: token.to_owned(), beat: 0, holder, several: false }
 }
 
 /// Renews the lease of another host for ever.
 async fn renew(store: &Store, token: &str) -> ! {
+    let lease = elsewhere(token);
     loop {
-        let _ = store.renew_sole_lease(token).await;
+        let _ = store.renew_sole_lease(&lease).await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -80,7 +93,7 @@ async fn renew(store: &Store, token: &str) -> ! {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_one_refuses_until_the_first_is_gone() {
     let region = Region::new().await;
-    let serve = || region.program(&["serve"]);
+    let serve = || plain(&region);
     let first = Serving::start(serve(), AT_ONCE).await;
     refuses(serve(), &format!("process {}", first.pid())).await;
     refuses(region.program(&["serve", "--work"]), &format!("process {}", first.pid())).await;
@@ -106,7 +119,7 @@ async fn a_second_one_refuses_until_the_first_is_gone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_that_start_at_once_one_serves() {
     let region = Region::new().await;
-    let mut children: Vec<_> = (0..4).map(|_| region.program(&["serve"]).spawn().unwrap()).collect();
+    let mut children: Vec<_> = (0..4).map(|_| plain(&region).spawn().unwrap()).collect();
     let waiting = async {
         while children.iter_mut().filter_map(|child| child.try_wait().unwrap()).count() < 3 {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -119,19 +132,40 @@ async fn of_many_that_start_at_once_one_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_redis_two_serve_and_take_no_lease() {
+async fn with_redis_two_serve_and_one_without_waits_for_both_to_go() {
     let region = Region::new().await;
-    let serve = || {
-        let mut command = region.program(&["serve"]);
-        // Nobody listens there; that costs the shared tiers alone.
-        command.env("ECHOES_REDIS_URL", "redis://127.0.0.1:1");
-        command
-    };
-    let first = Serving::start(serve(), AT_ONCE).await;
-    let second = Serving::start(serve(), AT_ONCE).await;
-    assert!(region.items(LOCAL).await.is_empty());
-    first.terminate().await;
+    let first = Serving::start(with_redis(&region), AT_ONCE).await;
+    let second = Serving::start(with_redis(&region), AT_ONCE).await;
+    refuses(plain(&region), "with ECHOES_REDIS_URL, which this process lacks").await;
+
+    // Whichever of the two renewed the lease last, the other still does.
+    let Serving { mut child, .. } = first;
+    child.kill().await.unwrap();
+    refuses(plain(&region), &format!("process {}", second.pid())).await;
     second.terminate().await;
+    let started = Instant::now();
+    let alone = Serving::start(plain(&region), LAPSED).await;
+    assert!(started.elapsed() >= Duration::from_secs(9), "{:?}", started.elapsed());
+
+    // The other way round.
+    refuses(with_redis(&region), &format!("process {}", alone.pid())).await;
+    alone.terminate().await;
+    Serving::start(with_redis(&region), AT_ONCE).await.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_switched_on_and_off_without_a_wait_on_one_host() {
+    let region = Region::new().await;
+    for commands in [[with_redis, plain], [plain, with_redis], [with_redis, with_redis]] {
+        for command in commands {
+            let Serving { mut child, .. } = Serving::start(command(&region), AT_ONCE).await;
+            child.kill().await.unwrap();
+        }
+    }
+    // Told to end, too.
+    for command in [with_redis, plain, with_redis, with_redis, plain] {
+        Serving::start(command(&region), AT_ONCE).await.terminate().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -140,21 +174,35 @@ async fn another_hosts_lease_is_watched() {
     let store = region.store("eu-west-1");
     assert!(store.put_sole_lease(&elsewhere("living"), None).await.unwrap());
     tokio::select! {
-        () = refuses(region.program(&["serve"]), "process 4711 on elsewhere") => {}
+        () = refuses(plain(&region), "process 4711 on elsewhere") => {}
         never = renew(&store, "living") => never,
     }
     // Nobody renews it any more.
     let started = Instant::now();
-    let serving = Serving::start(region.program(&["serve"]), LAPSED).await;
+    let serving = Serving::start(plain(&region), LAPSED).await;
     assert!(started.elapsed() >= Duration::from_secs(10), "{:?}", started.elapsed());
     serving.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_hosts_core_keeps_one_of_the_other_kind_from_starting() {
+    for (token, command) in [(SoleLease::SHARED, plain as fn(&Region) -> Command), ("living", with_redis)] {
+        let region = Region::new().await;
+        let store = region.store("eu-west-1");
+        assert!(store.put_sole_lease(&elsewhere(token), None).await.unwrap());
+        tokio::select! {
+            () = refuses(command(&region), "process 4711 on elsewhere") => {}
+            never = renew(&store, token) => never,
+        }
+        Serving::start(command(&region), LAPSED).await.terminate().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_away_keeps_nobody_from_starting_and_is_asked_later() {
     let mut region = Region::new().await;
     region.go_away().await;
-    let serving = Serving::start(region.program(&["serve"]), AT_ONCE).await;
+    let serving = Serving::start(plain(&region), AT_ONCE).await;
     region.come_back().await;
     let store = region.store("eu-west-1");
     let waiting = async {
@@ -168,7 +216,7 @@ async fn a_store_that_is_away_keeps_nobody_from_starting_and_is_asked_later() {
     // Where another turns out to serve, it ends.
     assert!(store.put_sole_lease(&elsewhere("living"), None).await.unwrap());
     region.go_away().await;
-    let Serving { child, log } = Serving::start(region.program(&["serve"]), AT_ONCE).await;
+    let Serving { child, log } = Serving::start(plain(&region), AT_ONCE).await;
     region.come_back().await;
     let ended = async {
         let output = timeout(LAPSED, child.wait_with_output()).await.expect("it ends").unwrap();
@@ -187,12 +235,12 @@ async fn a_store_that_is_away_keeps_nobody_from_starting_and_is_asked_later() {
 async fn a_lease_that_is_lost_is_taken_again_and_serving_goes_on() {
     let region = Region::new().await;
     let store = region.store("eu-west-1");
-    let mut serving = Serving::start(region.program(&["serve"]), AT_ONCE).await;
+    let mut serving = Serving::start(plain(&region), AT_ONCE).await;
     let own = store.sole_lease().await.unwrap().unwrap();
     // As after a pause: another has taken it, and is gone since.
     assert!(retake(&store, &own).await);
     serving.says("\"ERROR\"", AT_ONCE).await;
-    serving.says("alone again", LAPSED).await;
+    serving.says("held again", LAPSED).await;
     assert_eq!(store.sole_lease().await.unwrap().unwrap().token, own.token);
     serving.terminate().await;
 }

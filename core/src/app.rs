@@ -227,11 +227,16 @@ async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeE
     TcpListener::bind(address).await.map_err(ServeError::at(format!("{variable} {address}")))
 }
 
-/// Waits for SIGTERM or Ctrl-C.
-pub(crate) async fn termination() -> Result<(), ServeError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::at("SIGTERM"))?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(ServeError::at("Ctrl-C")),
+/// Waits for SIGTERM or Ctrl-C. They count from the call on, not from the first time that the answer is polled: a signal that
+/// came between the two would end the process at once.
+pub(crate) fn termination() -> impl Future<Output = Result<(), ServeError>> {
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let mut terminate = terminate.map_err(ServeError::at("SIGTERM"))?;
+        let mut interrupt = interrupt.map_err(ServeError::at("Ctrl-C"))?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        }
     }
 }

@@ -17,6 +17,8 @@ const HOST: &str = "host";
 const PID: &str = "pid";
 const STARTED: &str = "started";
 const SEVERAL: &str = "several";
+/// Nobody becomes one of several unnoticed: not one that slept while another took its place.
+const OWN: &str = " AND (#several = :several OR (#host = :host AND #pid = :pid AND #started = :started))";
 
 /// Who holds the lease, and how often it has been renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,39 +105,33 @@ impl Store {
         }
     }
 
-    /// Renews the lease for this holder where it has this one's token; `false` where it has not. Whoever joins others says
-    /// `several`, and no renewal takes that back.
+    /// Renews the lease for this holder, which has it alone or is one of several; `false` where neither is so. Whoever joins
+    /// others says `several`, needs its token alone, and no renewal takes that back.
     ///
     /// # Errors
     /// Where the store gives no answer.
     pub async fn renew_sole_lease(&self, lease: &SoleLease) -> Result<bool, StoreError> {
-        let joining = if lease.several { ", #several = :several" } else { "" };
+        let (update, condition) = if lease.several { (", #several = :several", "") } else { ("", OWN) };
         let request = self
             .client
             .update_item()
             .table_name(self.local())
             .set_key(Some(ops::key(PARTITION, SORT)))
-            .update_expression(format!("ADD #beat :one SET #host = :host, #pid = :pid, #started = :started{joining}"))
-            .condition_expression("#token = :token")
+            .update_expression(format!("ADD #beat :one SET #host = :host, #pid = :pid, #started = :started{update}"))
+            .condition_expression(format!("#token = :token{condition}"))
             .expression_attribute_names("#beat", BEAT)
             .expression_attribute_names("#token", TOKEN)
+            .expression_attribute_names("#several", SEVERAL)
             .expression_attribute_names("#host", HOST)
             .expression_attribute_names("#pid", PID)
             .expression_attribute_names("#started", STARTED)
             .expression_attribute_values(":one", item::number(1))
             .expression_attribute_values(":token", item::string(&lease.token))
+            .expression_attribute_values(":several", AttributeValue::Bool(true))
             .expression_attribute_values(":host", item::string(&lease.holder.host))
             .expression_attribute_values(":pid", item::number(u64::from(lease.holder.pid)))
             .expression_attribute_values(":started", item::number(lease.holder.started))
             .return_consumed_capacity(INDEXES);
-        // DynamoDB refuses a name that its expressions do not use.
-        let request = if lease.several {
-            request
-                .expression_attribute_names("#several", SEVERAL)
-                .expression_attribute_values(":several", AttributeValue::Bool(true))
-        } else {
-            request
-        };
         self.update_ops(request).await
     }
 

@@ -46,6 +46,7 @@ async fn a_shared_lease_is_renewed_by_all_who_hold_it(engine: &Engine) {
     let joining = SoleLease { several: true, ..second.clone() };
     assert!(!store.renew_sole_lease(&joining).await.unwrap(), "there is nothing to join");
     assert!(store.put_sole_lease(&first, None).await.unwrap());
+    assert!(!store.renew_sole_lease(&second).await.unwrap(), "it has not joined");
     assert!(store.renew_sole_lease(&joining).await.unwrap());
     assert_eq!(store.sole_lease().await.unwrap(), Some(SoleLease { beat: 1, ..joining }));
 

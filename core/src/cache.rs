@@ -3,12 +3,12 @@
 //! # Why nothing old is shown
 //!
 //! Every key has a *generation* in Redis: random bytes that are never used twice. Whoever writes first writes to the store and then
-//! deletes the generations of all keys that the write is seen in; only then is the writer answered. A load asks for the
+//! replaces the generations of all keys that the write is seen in; only then is the writer answered. A load asks for the
 //! generation before it reads the store, and what it read carries a *stamp* made of that generation, of the generation of
 //! everything, and of the identity of this life of Redis. A value of Redis or Memcached counts only with the stamp of now. So:
 //!
-//! - A load that began before a write ended has a generation that the write deleted: what it read never counts, whether it is put
-//!   into Redis before the deletion (then its stamp is not that of now) or after (then it is refused), nor out of Memcached.
+//! - A load that began before a write ended has a generation that the write ended: what it read never counts, whether it is put
+//!   into Redis before that (then its stamp is not that of now) or after (then it is refused), nor out of Memcached.
 //! - A Redis that was flushed, restarted, restored or replaced by a replica that had not heard of everything has another
 //!   identity, or lacks generations: nothing counts that was filled before. Without Redis, Memcached is not asked.
 //! - The store's indexes may be behind a write by [`Lifetimes::settle`]: what is loaded under a generation younger than that is

@@ -1,5 +1,6 @@
 //! The second tier: Redis, which also holds every key's generation, the leases of loads, and tells processes of each other's writes.
 
+mod ending;
 mod epoch;
 mod hear;
 mod link;
@@ -46,7 +47,8 @@ pub(super) struct Stamp(pub [u8; 16]);
 pub(super) enum Look {
     /// Redis is away, hung, or refused.
     Away,
-    /// The key has no generation: nothing that any tier holds counts.
+    /// The key has no generation: nothing that any tier holds counts. The next one counts as just born, for a change may have
+    /// ended the last.
     Unknown,
     /// The key's stamp, and what Redis holds under the key, which may be of another stamp.
     Known { stamp: Stamp, now_millis: u64, value: Option<Bytes> },
@@ -57,10 +59,11 @@ pub(super) enum Look {
 pub(super) enum Begin {
     /// Redis is away, hung, or refused: load, and keep the value in memory alone.
     Away,
-    /// This process loads. The generation is so many milliseconds old: young ones' fills are kept briefly.
+    /// This process loads. The generation began with the last change, at least so many milliseconds ago: young ones' fills are
+    /// kept briefly.
     Load { stamp: Stamp, age_millis: u64, now_millis: u64, lease: Lease },
     /// Another process loads; its lease ends after so long.
-    Wait { lease_left: Duration },
+    Wait { stamp: Stamp, age_millis: u64, now_millis: u64, lease_left: Duration },
 }
 
 /// The right to load a key, for a bounded time.
@@ -94,7 +97,7 @@ pub(super) enum Heard {
 /// The region's Redis, through one pipelined connection that reconnects, and one for messages.
 ///
 /// Why nothing old counts: a value counts only under the stamp of now, which hashes the epoch, the generation of everything
-/// and the key's generation. An invalidation deletes the generation; the next is random, so no stamp comes back. Values or
+/// and the key's generation. An invalidation replaces the generation; the next is random, so no stamp comes back. Values or
 /// generations that do come back (from a snapshot, from a replica that lacked the last writes) come with another epoch, for
 /// every connection's epoch is read over it, and `ROLE` in every look tells of a server that became a replica meanwhile.
 #[derive(Debug)]
@@ -173,18 +176,15 @@ impl Redis {
         let Ok((now_millis, everything, generation, leased, left)) = link.run::<Begun>(&live, &call).await else {
             return Begin::Away;
         };
-        if leased == 0 {
-            let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
-            return Begin::Wait { lease_left: left.min(LEASE) };
-        }
         let known = u64::try_from(link.known_for(&live).as_millis()).unwrap_or(u64::MAX);
         let age = |generation: &[u8]| now_millis.saturating_sub(birth_millis(generation).unwrap_or(now_millis));
-        Begin::Load {
-            stamp: epoch.stamp(&plain, &everything, &generation),
-            age_millis: age(&everything).min(age(&generation)).min(known),
-            now_millis,
-            lease: Lease { token },
+        let age_millis = age(&everything).min(age(&generation)).min(known);
+        let stamp = epoch.stamp(&plain, &everything, &generation);
+        if leased == 0 {
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+            return Begin::Wait { stamp, age_millis, now_millis, lease_left: left.min(LEASE) };
         }
+        Begin::Load { stamp, age_millis, now_millis, lease: Lease { token } }
     }
 
     /// Keeps a value for so long, if the key still has this stamp; gives the lease back and tells those who wait.

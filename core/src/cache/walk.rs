@@ -161,26 +161,20 @@ impl<V: Clone> Walk<V> {
 
     /// Redis's answer to the wish to load.
     pub(super) fn begun(&mut self, begin: Begin, lifetimes: &Lifetimes) -> Ask<V> {
-        let settle_millis = millis(lifetimes.settle);
-        match begin {
-            Begin::Away => Ask::Load(None),
+        let (stamp, age_millis, now_millis, lease) = match begin {
+            Begin::Away => return Ask::Load(None),
             Begin::Load { stamp, age_millis, now_millis, lease } => {
-                let settling_millis = settle_millis.checked_sub(age_millis).filter(|left| *left > 0);
-                let lease = Some(lease.token);
-                Ask::Load(Some(Right { stamp, begun_at_millis: now_millis, settling_millis, lease }))
+                (stamp, age_millis, now_millis, Some(lease.token))
             }
-            Begin::Wait { lease_left } if !self.waited => {
+            Begin::Wait { lease_left, .. } if !self.waited => {
                 self.waited = true;
-                Ask::Wait(lease_left.min(MAX_WAIT))
+                return Ask::Wait(lease_left.min(MAX_WAIT));
             }
-            // Enough waited. How old the generation is it did not say: it may have begun just now.
-            Begin::Wait { .. } => Ask::Load(self.known.map(|(stamp, now_millis)| Right {
-                stamp,
-                begun_at_millis: now_millis,
-                settling_millis: Some(settle_millis),
-                lease: None,
-            })),
-        }
+            // Enough waited: two load.
+            Begin::Wait { stamp, age_millis, now_millis, .. } => (stamp, age_millis, now_millis, None),
+        };
+        let settling_millis = millis(lifetimes.settle).checked_sub(age_millis).filter(|left| *left > 0);
+        Ask::Load(Some(Right { stamp, begun_at_millis: now_millis, settling_millis, lease }))
     }
 
     /// A shared tier's value counts if it is whole, of the generation of now, and its time is neither over nor yet to come.

@@ -321,7 +321,9 @@ impl World {
 
     /// Ends the generation, then publishes.
     fn tell(&mut self) {
-        (self.redis.generation, self.redis.value, self.redis.lease) = (None, None, None);
+        self.generations += 1;
+        self.redis.generation = Some((self.generations, self.now));
+        (self.redis.value, self.redis.lease) = (None, None);
         self.remembered = false;
         self.message = Some(self.truth);
     }
@@ -442,19 +444,16 @@ impl World {
             self.generations += 1;
             self.redis.generation = Some((self.generations, self.now));
         }
+        let born = self.redis.generation.map_or(0, |(_, born)| born);
+        let connected = if self.breaks(Rule::LivesBeginYoung) { 0 } else { self.redis.connected };
+        let age_millis = (self.now - born.max(connected)) * SECOND;
+        let (stamp, now_millis) = (self.redis.stamp(self.broken).unwrap(), self.now * SECOND);
         if self.redis.lease.is_some() {
-            return Begin::Wait { lease_left: Duration::from_secs(FLIGHT) };
+            return Begin::Wait { stamp, age_millis, now_millis, lease_left: Duration::from_secs(FLIGHT) };
         }
         let token = u8::try_from(process * 100).unwrap() + u8::try_from(flight).unwrap();
         self.redis.lease = Some(token);
-        let born = self.redis.generation.map_or(0, |(_, born)| born);
-        let connected = if self.breaks(Rule::LivesBeginYoung) { 0 } else { self.redis.connected };
-        Begin::Load {
-            stamp: self.redis.stamp(self.broken).unwrap(),
-            age_millis: (self.now - born.max(connected)) * SECOND,
-            now_millis: self.now * SECOND,
-            lease: Lease { token: [token; 16] },
-        }
+        Begin::Load { stamp, age_millis, now_millis, lease: Lease { token: [token; 16] } }
     }
 
     /// Whether Redis keeps it; nothing where it is away.

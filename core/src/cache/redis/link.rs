@@ -11,8 +11,8 @@ use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::ending::Ending;
 use super::epoch::{self, Epoch, NoEpoch};
-use super::hear::{self, Word};
 use super::names::Names;
 use super::pending::{Batch, Pending};
 use super::scripts::Call;
@@ -145,8 +145,15 @@ impl Link {
 
     /// One round trip; two where Redis has to be told the script.
     pub(super) async fn run<T: FromRedisValue>(&self, live: &Live, call: &Call<'_>) -> Result<T, Failure> {
-        let (answer,) = match self.ask(live, &call.by_hash()).await {
-            Err(Failure::NoScript) => self.ask(live, &call.by_text()).await?,
+        self.run_within(live, call, self.patience.command).await
+    }
+
+    pub(super) async fn run_within<T>(&self, live: &Live, call: &Call<'_>, deadline: Duration) -> Result<T, Failure>
+    where
+        T: FromRedisValue,
+    {
+        let (answer,) = match self.ask_within(live, &call.by_hash(), deadline).await {
+            Err(Failure::NoScript) => self.ask_within(live, &call.by_text(), deadline).await?,
             other => other?,
         };
         Ok(answer)
@@ -200,10 +207,8 @@ impl Link {
             };
             live
         };
-        let mut pipeline = Pipeline::new();
-        self.end(&mut pipeline, &keys);
-        pipeline.cmd("PUBLISH").arg(&self.names.channel).arg(&*message).ignore();
-        let told = self.ask::<()>(&live, &pipeline).await.is_ok();
+        let ending = Ending::of(&self.names, &keys, &message);
+        let told = ending.tell(self, &live, self.patience.command).await.is_ok();
         if !told {
             let mut pending = self.pending();
             self.remember(&mut pending, keys, message);
@@ -218,18 +223,6 @@ impl Link {
     fn remember(&self, pending: &mut Pending, keys: Vec<String>, message: Bytes) {
         pending.add(keys, message);
         self.metrics.cache().undelivered(pending.count());
-    }
-
-    /// Without a generation the value and the load under way count for nothing either: they go too, which frees memory and
-    /// lets the next load begin at once. `DEL` works in a full Redis.
-    fn end(&self, pipeline: &mut Pipeline, keys: &[String]) {
-        if keys.is_empty() {
-            return;
-        }
-        let del = pipeline.cmd("DEL").ignore();
-        for key in keys {
-            del.arg(self.names.generation(key)).arg(self.names.value(key)).arg(self.names.lease(key));
-        }
     }
 
     /// Keeps a connection for ever.
@@ -286,7 +279,7 @@ impl Link {
                 };
                 batch
             };
-            let told = self.ask_within::<()>(live, &self.telling(&batch), self.patience.handshake).await;
+            let told = self.deliver(live, &batch).await;
             if told.is_err() {
                 let mut pending = self.pending();
                 pending.put_back(batch);
@@ -296,22 +289,19 @@ impl Link {
         }
     }
 
-    fn telling(&self, batch: &Batch) -> Pipeline {
-        let mut pipeline = Pipeline::new();
-        let channel = &self.names.channel;
+    async fn deliver(&self, live: &Live, batch: &Batch) -> Result<(), Failure> {
+        let deadline = self.patience.handshake;
         match batch {
-            Batch::Everything => {
-                pipeline.cmd("DEL").arg(&self.names.everything).ignore();
-                pipeline.cmd("PUBLISH").arg(channel).arg(hear::written(None, Word::Everything, b"")).ignore();
-            }
-            Batch::Keys(keys) => self.end(&mut pipeline, keys),
+            Batch::Everything => Ending::of_everything(&self.names).tell(self, live, deadline).await,
+            Batch::Keys(keys) => Ending::of(&self.names, keys, &[]).tell(self, live, deadline).await,
             Batch::Messages(messages) => {
+                let mut pipeline = Pipeline::new();
                 for message in messages {
-                    pipeline.cmd("PUBLISH").arg(channel).arg(&**message).ignore();
+                    pipeline.cmd("PUBLISH").arg(&self.names.channel).arg(&**message).ignore();
                 }
+                self.ask_within(live, &pipeline, deadline).await
             }
         }
-        pipeline
     }
 
     /// Returns when this connection has been left. It is left as well when its Redis has become another without closing it.

@@ -78,6 +78,27 @@ return outcome",
     )
 });
 
+/// Ends generations: makes the next ones at once, so that they are as old as the change; and publishes. The keys go first, which
+/// a full Redis does too, and what loads find there instead of a generation that did not fit in is none.
+/// Keys: the generations, then what goes with them. Arguments: how many generations, 16 random bytes, a generation's
+/// milliseconds, then the channel and a message, or nothing.
+pub(super) static END: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "for _, key in ipairs(KEYS) do
+  redis.call('DEL', key)
+end
+local clock = redis.call('TIME')
+local born = string.format('%013d', clock[1] * 1000 + math.floor(clock[2] / 1000))
+for at = 1, tonumber(ARGV[1]) do
+  redis.pcall('SET', KEYS[at], born .. ARGV[2], 'PX', ARGV[3])
+end
+if ARGV[4] then
+  redis.call('PUBLISH', ARGV[4], ARGV[5])
+end
+return 1",
+    )
+});
+
 /// Gives a lease back. Key: the lease. Arguments: its token, the channel and the message that frees those who wait.
 pub(super) static GIVE_UP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(

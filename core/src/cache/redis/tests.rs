@@ -67,6 +67,11 @@ impl Redis {
         stamp
     }
 
+    /// Whether Redis is there and holds nothing for a key.
+    async fn is_empty(&self, key: &str) -> bool {
+        matches!(self.look(key).await, Look::Unknown | Look::Known { value: None, .. })
+    }
+
     /// What counts under a key: a value only where it was kept under the stamp of now.
     async fn counts(&self, key: &str, under: Stamp) -> Option<Bytes> {
         match self.look(key).await {

@@ -68,7 +68,7 @@ async fn what_was_loaded_before_an_invalidation_is_never_kept() {
     let (stamp, lease) = one.begin("key").await.load();
     two.invalidate(&["key".to_owned()], "changed".into()).await;
     assert_eq!(one.keep("key", stamp, Some(&lease), "old".into(), MINUTE).await, Kept::Discarded);
-    assert_eq!(one.look("key").await, Look::Unknown);
+    assert!(one.is_empty("key").await);
 
     // Nor when a new load has made a new generation meanwhile, whose lease stays.
     let (stamp, lease) = one.begin("key").await.load();
@@ -89,7 +89,7 @@ async fn of_two_processes_one_loads_and_the_other_hears_of_it() {
     heard(&mut own, is_gap).await;
     heard(&mut others, is_gap).await;
     let (stamp, lease) = one.begin("key").await.load();
-    let Begin::Wait { lease_left } = two.begin("key").await else { panic!("there is one lease") };
+    let Begin::Wait { lease_left, .. } = two.begin("key").await else { panic!("there is one lease") };
     assert!(lease_left > Duration::ZERO && lease_left <= LEASE);
     assert_eq!(one.keep("key", stamp, Some(&lease), "value".into(), MINUTE).await, Kept::Yes);
     heard(&mut others, is_filled("key")).await;
@@ -114,7 +114,7 @@ async fn the_lease_of_a_process_that_died_lapses() {
         (process(&server.url(), CALM).until_there().await, process(&server.url(), CALM).until_there().await);
     let (stamp, lease) = one.begin("key").await.load();
     drop(one);
-    let Begin::Wait { lease_left } = two.begin("key").await else { panic!("the lease is still there") };
+    let Begin::Wait { lease_left, .. } = two.begin("key").await else { panic!("the lease is still there") };
     tokio::time::sleep(lease_left + Duration::from_millis(50)).await;
     let (same, newer) = two.begin("key").await.load();
     // The dead one's value would still be right, but the lease is no longer its own.
@@ -146,6 +146,33 @@ async fn a_generation_is_young_after_a_change_and_after_a_connection() {
     assert!(age(&redis).await >= 1_500);
     redis.untold(1);
     assert!(age(&redis).await < 1_000);
+}
+
+#[tokio::test]
+async fn a_generation_is_as_old_as_the_change_and_goes_where_nobody_loads() {
+    let server = Server::start().await;
+    let redis = process(&server.url(), CALM).until_there().await;
+    // From now on everything has a generation, and both it and the connection are older than the change.
+    redis.fill("other", "value").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    redis.invalidate(&["key".to_owned(), "unread".to_owned()], Bytes::new()).await;
+    let millis_left = async |key: &str| server.run::<i64>(&format!("PTTL echoes:1:eu-west-1:g:{key}")).await;
+    for key in ["key", "unread"] {
+        assert!((1..=10_000).contains(&millis_left(key).await));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let Begin::Load { stamp, age_millis, lease, .. } = redis.begin("key").await else { panic!("the lease is free") };
+    assert!(age_millis >= 500, "it began with the change, not with the load: {age_millis}");
+    let Begin::Wait { stamp: same, age_millis: later, .. } = redis.begin("key").await else { panic!("one loads") };
+    assert!(same == stamp && later >= age_millis);
+    assert_eq!(redis.keep("key", stamp, Some(&lease), "value".into(), MINUTE).await, Kept::Yes);
+    assert!(millis_left("key").await > 10_000, "what is kept under it is to count for long");
+    // What nobody loaded has none after a while, which is as good as one that was born just now.
+    server.run::<()>("PEXPIRE echoes:1:eu-west-1:g:unread 1").await;
+    server.until("EXISTS echoes:1:eu-west-1:g:unread", |exists| exists == "0").await;
+    assert_eq!(redis.look("unread").await, Look::Unknown);
+    let Begin::Load { age_millis, .. } = redis.begin("unread").await else { panic!("the lease is free") };
+    assert_eq!(age_millis, 0);
 }
 
 #[tokio::test]
@@ -182,7 +209,7 @@ async fn long_and_binary_keys_are_keys_like_others() {
     for (at, (key, stamp)) in keys.iter().zip(&stamps).enumerate() {
         assert_eq!(redis.counts(key, *stamp).await.unwrap(), "value");
         redis.invalidate(&[(*key).to_owned()], Bytes::new()).await;
-        assert_eq!(redis.look(key).await, Look::Unknown);
+        assert!(redis.is_empty(key).await);
         assert!(stamps.iter().skip(at + 1).all(|other| other != stamp));
     }
 }

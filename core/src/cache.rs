@@ -24,12 +24,18 @@
 //!   stamp, and every process reads it every three seconds: then nothing counts that was kept before. So it does not matter
 //!   whether others still reach Redis, nor whether the writer lives to tell it later.
 //!
-//! What remains: a message that is lost without an interruption, and a write that is only counted, are made up for within the
-//! freshness and staleness of memory ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`], counted from when a value was filled). A
+//! - What is loaded while Redis does not answer may lack what nobody will tell of: it is shown while it is fresh and not longer,
+//!   so that it is gone as soon as what lay in memory before.
+//!
+//! So an acknowledged write is seen after [`Lifetimes::settle`] by its own process and by each that has heard of it; after twice
+//! that, if meanwhile the same key changed again or Redis was lost, for what is loaded then may lack the first change and is
+//! kept for the sake of the second. A process that does not hear of it (a message is lost without an interruption, or Redis
+//! cannot be reached by one of the two) sees it at the latest when what it holds has been fresh and stale in memory
+//! ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`]): a write that is only counted is known before that. A
 //! process that dies after the store took a write and before its writer was answered has told nobody, and what the other regions
 //! write nobody tells yet: therefore [`Lifetimes::without_stream`].
 //! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was invalidated here.
-//! `model.rs` tries all orders of these events.
+//! `model.rs` tries all orders of these events in small worlds, and that each of these rules is needed for these bounds.
 
 mod departed;
 mod envelope;

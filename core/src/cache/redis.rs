@@ -28,6 +28,7 @@ use hear::{Process, Word};
 use link::{Link, Live, Patience};
 use names::Names;
 use scripts::{BEGIN, Call, GIVE_UP, KEEP, hexadecimal};
+use verdict::Failure;
 
 /// A lease: longer than a load may take, short enough that those who wait for a dead process do so once.
 pub(super) const LEASE: Duration = Duration::from_secs(2);
@@ -79,6 +80,8 @@ pub(super) enum Kept {
     Yes,
     /// The key was invalidated since the load began.
     Discarded,
+    /// It was not, but the value is too large, or Redis full.
+    Refused,
     /// Redis is away.
     Away,
 }
@@ -188,7 +191,7 @@ impl Redis {
     }
 
     /// Keeps a value for so long, if the key still has this stamp; gives the lease back and tells those who wait.
-    /// A value above 1 MiB is not kept, which reads as [`Kept::Away`].
+    /// A value above 1 MiB is refused.
     pub(super) async fn keep(
         &self,
         key: &str,
@@ -222,7 +225,8 @@ impl Redis {
         match link.run::<u8>(&live, &call).await {
             Ok(0) => Kept::Discarded,
             Ok(1) => Kept::Yes,
-            Ok(_) | Err(_) => Kept::Away,
+            Ok(_) | Err(Failure::Full) => Kept::Refused,
+            Err(_) => Kept::Away,
         }
     }
 

@@ -11,7 +11,7 @@ use super::envelope::Envelope;
 use super::lifetimes::millis;
 use super::redis::{Heard, Kept, Lease, Redis};
 use super::trail::Step;
-use super::walk::{self, Ask, Fill, Found, Freshness, Right, Walk};
+use super::walk::{Ask, Fill, Found, Freshness, Right, Walk};
 use super::{Key, Loaded, Tiers, Value};
 use crate::clock::Stopwatch;
 use crate::metrics::{CacheOutcome, Tier};
@@ -64,7 +64,7 @@ impl Tiers {
         let mut ask = if self.redis.is_some() { Ask::Look } else { Ask::Load(None) };
         let mut heard = None;
         loop {
-            let Some(redis) = &self.redis else { return self.load(errand, &walk, None, watch, load).await };
+            let Some(redis) = &self.redis else { return self.load(errand, walk, None, watch, load).await };
             ask = match ask {
                 Ask::Look => self.look(redis, &name, errand, &mut walk).await,
                 Ask::Fetch => self.fetch_far(&name, errand, &mut walk).await,
@@ -84,7 +84,7 @@ impl Tiers {
                     }
                     Ask::Look
                 }
-                Ask::Load(right) => return self.load(errand, &walk, right, watch, load).await,
+                Ask::Load(right) => return self.load(errand, walk, right, watch, load).await,
                 Ask::Show(found) => {
                     let below = walk.steps(Some(&found));
                     let Found { value, fresh, .. } = found;
@@ -130,7 +130,7 @@ impl Tiers {
     async fn load<L, F>(
         &self,
         errand: &Errand,
-        walk: &Walk<Arc<Value>>,
+        mut walk: Walk<Arc<Value>>,
         right: Option<Right>,
         watch: Stopwatch,
         load: L,
@@ -153,15 +153,19 @@ impl Tiers {
                 return Err(error);
             }
         };
-        let settling = walk::settling_millis(right.as_ref(), errand.settled_millis_ago);
-        let fill = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
-        let discarded = match right {
-            Some(right) => self.keep(errand, &right, lease.as_ref(), &fill, &value).await == Kept::Discarded,
-            None => false,
+        let fill = |walk: &Walk<_>| {
+            let settling = walk.settling_millis(right.as_ref(), &self.lifetimes);
+            Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent())
         };
+        let mut discarded = false;
+        if let Some(right) = &right {
+            let kept = self.keep(errand, right, lease.as_ref(), &fill(&walk), &value).await;
+            discarded = kept == Kept::Discarded;
+            walk.kept(kept);
+        }
         // As much as is left now: Redis may have taken its time.
-        let left = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
-        Ok(Fetched { value, below: walk.steps(None), fresh: left.memory, discarded })
+        let fresh = fill(&walk).memory;
+        Ok(Fetched { value, below: walk.steps(None), fresh, discarded })
     }
 
     /// Keeps a loaded value in the shared tiers, if its right still holds.

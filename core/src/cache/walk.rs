@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::Lifetimes;
 use super::envelope::Envelope;
 use super::lifetimes::millis;
-use super::redis::{Begin, Look, Stamp};
+use super::redis::{Begin, Kept, Look, Stamp};
 use super::trail::{self, L2, L3, Step};
 use crate::metrics::CacheOutcome;
 
@@ -72,6 +72,8 @@ pub(super) struct Walk<V> {
     settled_millis_ago: Option<i64>,
     known: Option<(Stamp, u64)>,
     waited: bool,
+    /// Whether Redis did not answer. Then nobody has said what has just changed, nor will.
+    away: bool,
     found: Option<Found<V>>,
     /// Whether the tiers had nothing that counts.
     missed_l2: bool,
@@ -87,6 +89,7 @@ impl<V: Clone> Walk<V> {
             settled_millis_ago,
             known: None,
             waited: false,
+            away: false,
             found: None,
             missed_l2: false,
             missed_l3: false,
@@ -103,7 +106,10 @@ impl<V: Clone> Walk<V> {
         self.known = None;
         let (stamp, now_millis, bytes) = match look {
             // What it failed to answer it has counted itself; while it is away it is not asked.
-            Look::Away => return (Ask::Load(None), None),
+            Look::Away => {
+                self.away = true;
+                return (Ask::Load(None), None);
+            }
             Look::Unknown => {
                 self.missed_l2 = true;
                 return (Ask::Begin, Some(CacheOutcome::Miss));
@@ -162,7 +168,10 @@ impl<V: Clone> Walk<V> {
     /// Redis's answer to the wish to load.
     pub(super) fn begun(&mut self, begin: Begin, lifetimes: &Lifetimes) -> Ask<V> {
         let (stamp, age_millis, now_millis, lease) = match begin {
-            Begin::Away => return Ask::Load(None),
+            Begin::Away => {
+                self.away = true;
+                return Ask::Load(None);
+            }
             Begin::Load { stamp, age_millis, now_millis, lease } => {
                 (stamp, age_millis, now_millis, Some(lease.token))
             }
@@ -175,6 +184,21 @@ impl<V: Clone> Walk<V> {
         };
         let settling_millis = millis(lifetimes.settle).checked_sub(age_millis).filter(|left| *left > 0);
         Ask::Load(Some(Right { stamp, begun_at_millis: now_millis, settling_millis, lease }))
+    }
+
+    /// Redis's answer to the wish to keep what was loaded.
+    pub(super) fn kept(&mut self, kept: Kept) {
+        self.away |= kept == Kept::Away;
+    }
+
+    /// For how long, counted from before the load, what is loaded under this right may be shown; no end, where nothing speaks
+    /// against it. The indexes may be behind, as the right says, or as this process knows. And where Redis was away, what is
+    /// loaded may lack what nobody will tell of: it is shown while it is fresh, so that it is gone as soon as what lay in memory.
+    pub(super) fn settling_millis(&self, right: Option<&Right>, lifetimes: &Lifetimes) -> Option<u64> {
+        let young = right.and_then(|right| right.settling_millis);
+        let known = self.settled_millis_ago.filter(|ago| *ago < 0).map(i64::unsigned_abs);
+        let away = self.away.then(|| millis(lifetimes.memory));
+        [young, known, away].into_iter().flatten().min()
     }
 
     /// A shared tier's value counts if it is whole, of the generation of now, and its time is neither over nor yet to come.
@@ -233,13 +257,6 @@ impl Right {
             payload,
         }
     }
-}
-
-/// For how long the indexes may be behind what is loaded under this right, as it says, or as this process knows.
-pub(super) fn settling_millis(right: Option<&Right>, settled_millis_ago: Option<i64>) -> Option<u64> {
-    let young = right.and_then(|right| right.settling_millis);
-    let known = settled_millis_ago.filter(|ago| *ago < 0).map(i64::unsigned_abs);
-    young.into_iter().chain(known).min()
 }
 
 /// How a loaded value is kept.

@@ -1,521 +1,409 @@
-//! What stands around the decisions: a clock of whole seconds, a store, two processes, Redis, Memcached, messages.
+//! What stands around the decisions: a clock of whole seconds, a store, two processes, and what is known of every write.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cache::envelope::Envelope;
+use super::flight::Flight;
+use super::rule::{Budget, Event, Fault, Rule};
+use super::server::Server;
 use crate::cache::flights::Order;
 use crate::cache::lifetimes::millis;
 use crate::cache::memory::Times;
-use crate::cache::redis::{Begin, Lease, Look, Stamp};
-use crate::cache::walk::{self, Ask, Fill, Freshness, Right, Walk};
+use crate::cache::redis::Stamp;
+use crate::cache::walk::Right;
 use crate::cache::{Key, Lifetimes};
 
-const KEY: Key = Key::Recent;
-const SECOND: u64 = 1_000;
-/// Seconds before which the index has a write, and after which a flight has ended, and a process has found a Redis that is back.
+pub(super) const KEY: Key = Key::Recent;
+pub(super) const SECOND: u64 = 1_000;
+/// Seconds before which the index has a write.
 const SETTLE: u64 = 2;
-const FLIGHT: u64 = 2;
-const RECONNECT: u64 = 1;
-/// Seconds for which memory shows a value, stale or not.
-const MEMORY: u64 = 2;
+/// Seconds for which memory shows a value, fresh and then stale.
+const MEMORY: u64 = 5;
+const FRESH: u64 = 3;
+/// Seconds before which a load has ended, and in which a process reads the count of untold writes.
+const LOAD: u64 = 1;
+const FOLLOW: u64 = 2;
 
-fn lifetimes() -> Lifetimes {
+pub(super) fn lifetimes() -> Lifetimes {
     Lifetimes {
-        memory: Duration::from_secs(1),
-        memory_stale: Duration::from_secs(MEMORY - 1),
+        memory: Duration::from_secs(FRESH),
+        memory_stale: Duration::from_secs(MEMORY - FRESH),
         settle: Duration::from_secs(SETTLE),
         ..Lifetimes::default()
     }
 }
 
-/// A rule whose absence must be noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Rule {
-    /// Redis keeps a fill only under the generation of now.
-    FillsAreRefused,
-    /// A value counts only with the stamp of now.
-    StampsAreCompared,
-    /// A stamp has the life of Redis in it.
-    LivesDiffer,
-    /// What is loaded under a young generation is brief, and so is what is loaded just after a local invalidation.
-    YoungIsBrief,
-    /// A flight that an invalidation took out of the order keeps nothing.
-    FlightsAreDetached,
-    /// A write invalidates memory after it told Redis, too.
-    MemoryIsForgottenTwice,
-    /// What Redis lost before a connection counts as just changed.
-    LivesBeginYoung,
-    /// Nobody reads a Redis that has not been told what is remembered for it.
-    ToldBeforeRead,
-}
-
-impl Rule {
-    pub(super) const ALL: &[Self] = &[
-        Self::FillsAreRefused,
-        Self::StampsAreCompared,
-        Self::LivesDiffer,
-        Self::YoungIsBrief,
-        Self::FlightsAreDetached,
-        Self::MemoryIsForgottenTwice,
-        Self::LivesBeginYoung,
-        Self::ToldBeforeRead,
-    ];
-}
-
-/// How much happens in a world.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
-    /// Of each process.
-    pub reads: [u8; 2],
-    /// Of the first process.
-    pub writes: u8,
-    pub misfortunes: u8,
-    pub seconds: u8,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Event {
-    Second,
-    /// The index has all writes.
-    Index,
-    /// A reader comes to this process.
-    Read(usize),
-    /// A process's flight, its first or second, takes a step.
-    Fly(usize, usize),
-    /// The first process's writer takes a step.
-    Write,
-    /// The second process hears what is on its way to it, or never will.
-    Hear,
-    Lose,
-    /// The first process finds Redis and tells it what it remembered.
-    Tell,
-    /// A replica has all that Redis has.
-    Replicate,
-    /// Misfortunes: everything is lost; the replica takes over; nobody reaches Redis. And its end.
-    Flush,
-    Failover,
-    Leave,
-    Return,
-}
-
 /// A value: the number of the last write that was in it.
-type Version = u8;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Flight {
-    number: u64,
-    began: u64,
-    gone: bool,
-    walk: Walk<Version>,
-    next: Next,
-    /// What its reader, and whoever joined, must be shown at least.
-    own: Version,
-    joined: Version,
-    settled: Option<i64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Next {
-    Ask(Ask<Version>),
-    Keep(Option<Right>, Version, u64),
-    Land(Version, Freshness, bool, u64),
-}
+pub(super) type Version = u8;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Process {
-    order: Order<()>,
-    memory: Option<(Version, Times)>,
-    flights: Vec<Flight>,
-    reads: u8,
+pub(super) struct Process {
+    pub order: Order<()>,
+    pub memory: Option<(Version, Times)>,
+    pub flights: Vec<Flight>,
+    pub reads: u8,
+    /// Since when it reaches Redis.
+    pub connected: Option<u64>,
+    /// Whether it hears messages.
+    listens: bool,
+    /// The count of untold writes, as far as it knows, and since when.
+    pub known: u8,
+    pub news: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Redis {
-    away: bool,
-    life: u8,
-    connected: u64,
-    /// Number and birth.
-    generation: Option<(u8, u64)>,
-    value: Option<Bytes>,
-    lease: Option<u8>,
-}
-
-impl Redis {
-    fn stamp(&self, broken: Option<Rule>) -> Option<Stamp> {
-        let life = if broken == Some(Rule::LivesDiffer) { 0 } else { self.life };
-        self.generation.map(|(number, _)| Stamp([[life, number]; 8].concat().try_into().unwrap()))
+impl Process {
+    /// Before anything has happened no time need pass.
+    fn has_begun(&self) -> bool {
+        self.memory.is_some() || !self.flights.is_empty() || self.connected.is_none()
     }
 }
 
-/// What is known of a write for judging readers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Acknowledged {
-    at: u64,
+/// What judges readers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+struct Written {
+    /// Whether Redis knows.
+    told: bool,
+    acknowledged: Option<u64>,
+    /// Since when the second process knows.
     heard: Option<u64>,
+    /// Whether only its own process can know.
+    uncounted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct World {
-    now: u64,
-    truth: Version,
-    index: Version,
-    written: u64,
-    redis: Redis,
-    replica: (Option<(u8, u64)>, Option<Bytes>),
-    generations: u8,
-    memcached: Option<Bytes>,
-    processes: [Process; 2],
-    /// The writer's steps done: stored, forgotten, told.
-    writer: u8,
+    pub now: u64,
+    pub index: Version,
+    indexed_before: u64,
+    pub server: Server,
+    pub memcached: Option<Bytes>,
+    pub processes: [Process; 2],
+    /// The writer's steps done.
+    step: u8,
     writes: u8,
-    remembered: bool,
-    /// When Redis was last there without having been told.
-    exposed: u64,
-    message: Option<Version>,
-    acknowledged: Vec<Acknowledged>,
-    misfortunes: u8,
+    written: Vec<Written>,
+    /// When something last happened after which the indexes or Redis may be behind: then what was known before it may be seen
+    /// as late as what has become known with it.
+    disturbed: u64,
+    /// Whether the first process remembers what Redis was not told.
+    remembers: bool,
+    /// In the store, and by when everybody knows it.
+    count: u8,
+    followed_before: u64,
+    message: bool,
+    faults: Vec<Fault>,
     last_second: u64,
     broken: Option<Rule>,
 }
 
 impl World {
     pub(super) fn new(budget: Budget, broken: Option<Rule>) -> Self {
-        let process = |reads| Process { reads, ..Process::default() };
         // It has been going on for long: a generation of long ago, under which the present value lies everywhere.
-        let redis = Redis { generation: Some((0, 0)), ..Redis::default() };
-        let stamp = redis.stamp(broken).unwrap();
         let now = 100;
+        let process = |reads| Process { reads, connected: Some(0), listens: true, ..Process::default() };
+        let mut world = Self {
+            now,
+            index: 0,
+            indexed_before: 0,
+            server: Server::default(),
+            memcached: None,
+            processes: budget.flights.map(process),
+            step: 0,
+            writes: budget.writes,
+            written: Vec::new(),
+            disturbed: 0,
+            remembers: false,
+            count: 0,
+            followed_before: 0,
+            message: false,
+            faults: budget.faults.to_vec(),
+            last_second: now + budget.seconds,
+            broken,
+        };
+        world.server.data.generation = Some((0, 0));
+        let stamp: Stamp = world.stamp(0).unwrap();
         let right = Right { stamp, begun_at_millis: now * SECOND, settling_millis: None, lease: None };
         let value = right.envelope(3_600_000, false, 0, Bytes::from_static(&[0])).encode();
-        Self {
-            now,
-            truth: 0,
-            index: 0,
-            written: 0,
-            redis: Redis { value: Some(value.clone()), ..redis },
-            replica: (Some((0, 0)), Some(value.clone())),
-            generations: 0,
-            memcached: Some(value),
-            processes: budget.reads.map(process),
-            writer: 0,
-            writes: budget.writes,
-            remembered: false,
-            exposed: 0,
-            message: None,
-            acknowledged: Vec::new(),
-            misfortunes: budget.misfortunes,
-            last_second: now + u64::from(budget.seconds),
-            broken,
+        if budget.filled {
+            world.memcached = Some(value.clone());
+            world.server.data.value = Some(value);
         }
+        world.server.copy = world.server.data.clone();
+        world
     }
 
-    fn breaks(&self, rule: Rule) -> bool {
+    pub(super) fn breaks(&self, rule: Rule) -> bool {
         self.broken == Some(rule)
+    }
+
+    fn truth(&self) -> Version {
+        u8::try_from(self.written.len()).unwrap()
     }
 
     /// What can happen next.
     pub(super) fn possible(&self) -> Vec<Event> {
         let mut events = Vec::new();
+        if !self.lives(0) && !self.lives(1) {
+            return events;
+        }
         let mut when = |possible: bool, event| events.extend(possible.then_some(event));
-        let flies = |process: usize, flight: usize| self.processes[process].flights.len() > flight;
-        for process in 0..2 {
-            let Process { flights, reads, .. } = &self.processes[process];
-            when(*reads > 0 && flights.len() < 2, Event::Read(process));
-            (0..2).for_each(|flight| when(flies(process, flight), Event::Fly(process, flight)));
+        for (number, process) in self.processes.iter().enumerate() {
+            let fresh = process.memory.is_some_and(|(_, times)| self.now * SECOND < times.refresh_at);
+            let alone = process.order.flight(&KEY).is_none();
+            when(process.reads > 0 && process.flights.len() < 2 && alone && !fresh, Event::Read(number));
+            (0..process.flights.len()).for_each(|flight| when(true, Event::Fly(number, flight)));
+            let matters = self.lives(number) || number == 0 && self.remembers;
+            when(process.connected.is_none() && matters, Event::Reconnect(number));
         }
-        when(self.writer > 0 || self.writes > 0, Event::Write);
-        when(self.index < self.truth, Event::Index);
-        when(self.message.is_some(), Event::Hear);
-        when(self.message.is_some(), Event::Lose);
-        when(self.remembered && !self.redis.away, Event::Tell);
-        let changed = (self.redis.generation, self.redis.value.clone()) != self.replica;
-        when(self.misfortunes > 0 && !self.redis.away && changed, Event::Replicate);
-        for misfortune in [Event::Flush, Event::Failover, Event::Leave] {
-            when(self.misfortunes > 0 && !self.redis.away, misfortune);
+        let second = &self.processes[1];
+        when(self.step > 0 || self.writes > 0, Event::Write);
+        when(self.index < self.truth(), Event::Index);
+        when(self.message, Event::Hear);
+        when(second.connected.is_some() && !second.listens, Event::Gap);
+        when(second.known < self.count && !self.breaks(Rule::CountIsFollowed), Event::Follow);
+        when(self.remembers && self.processes[0].connected.is_some(), Event::Tell);
+        let restores = self.faults.contains(&Fault::Restore);
+        when(restores && !self.server.copied && self.server.data != self.server.copy, Event::Copy);
+        for fault in &self.faults {
+            let possible = match fault {
+                Fault::Lose => self.message,
+                Fault::Cut(process) => {
+                    let matters = self.asks(*process) || *process == 0 && self.writes > 0;
+                    self.processes[*process].connected.is_some() && matters
+                }
+                Fault::Uncounted => self.step == 2,
+                Fault::Flush | Fault::Restore => self.asks(0) || self.asks(1),
+            };
+            when(possible, Event::Fail(*fault));
         }
-        when(self.redis.away, Event::Return);
         when(self.time_may_pass(), Event::Second);
         events
     }
 
+    /// What takes no time is done before time passes; a message is heard at once, or never.
     fn time_may_pass(&self) -> bool {
-        let anything = self.processes.iter().any(|process| process.reads > 0 || !process.flights.is_empty());
-        let index = self.index == self.truth || self.now + 1 < self.written + SETTLE;
-        let flying = |flight: &Flight| self.now < flight.began + FLIGHT;
-        let flights = self.processes.iter().flat_map(|process| &process.flights).all(flying);
-        let told = !self.remembered || self.redis.away || self.now < self.redis.connected + RECONNECT;
-        anything && self.now < self.last_second && index && flights && told
+        let loads = |flight: &Flight| flight.loading_for(self.now).is_some_and(|seconds| seconds < LOAD);
+        let indexed = self.index == self.truth() || self.now + 1 < self.indexed_before;
+        let breaks = self.breaks(Rule::CountIsFollowed);
+        let followed = breaks || self.processes[1].known == self.count || self.now + 1 < self.followed_before;
+        let flights = self.processes.iter().flat_map(|process| &process.flights).all(loads);
+        let begun = !self.written.is_empty() || self.processes.iter().any(Process::has_begun);
+        begun && self.now < self.last_second && self.step == 0 && !self.message && indexed && followed && flights
     }
 
     /// Lets it happen. An error is a lie that was told.
     pub(super) fn happen(&mut self, event: Event) -> Result<(), String> {
         match event {
             Event::Second => self.now += 1,
-            Event::Index => self.index = self.truth,
-            Event::Read(process) => return self.read(process),
-            Event::Fly(process, flight) => return self.fly(process, flight),
+            Event::Index => self.index = self.truth(),
+            Event::Read(process) => self.read(process),
+            Event::Fly(process, flight) => self.fly(process, flight)?,
             Event::Write => self.write(),
             Event::Hear => self.hear(),
-            Event::Lose => self.message = None,
+            Event::Gap => self.gap(),
+            Event::Follow => self.follow(1),
+            Event::Reconnect(process) => {
+                self.processes[process].connected = Some(self.now);
+                if process == 0 && self.remembers && !self.breaks(Rule::ToldBeforeRead) {
+                    self.tell();
+                }
+            }
             Event::Tell => self.tell(),
-            Event::Replicate => self.replica = (self.redis.generation, self.redis.value.clone()),
-            Event::Flush => {
-                self.misfortunes -= 1;
-                (self.redis.generation, self.redis.value, self.redis.lease) = (None, None, None);
-            }
-            Event::Failover => {
-                self.misfortunes -= 1;
-                self.redis.life += 1;
-                self.redis.connected = self.now;
-                (self.redis.generation, self.redis.value) = self.replica.clone();
-                self.redis.lease = None;
-            }
-            Event::Leave => {
-                self.misfortunes -= 1;
-                self.redis.away = true;
-            }
-            Event::Return => {
-                self.redis.away = false;
-                self.redis.connected = self.now;
-            }
+            Event::Copy => self.server.copy(),
+            Event::Fail(fault) => self.fail(fault),
         }
-        if self.remembered && !self.redis.away {
-            self.exposed = self.now;
-        }
+        self.judge_memory()?;
+        self.forget_differences();
         Ok(())
+    }
+
+    /// Whether this process will ask for anything.
+    fn asks(&self, process: usize) -> bool {
+        let Process { reads, flights, .. } = &self.processes[process];
+        *reads > 0 || !flights.is_empty()
+    }
+
+    /// Whether this process may lie.
+    fn lives(&self, process: usize) -> bool {
+        let last = self.truth() + self.writes;
+        self.asks(process) || self.processes[process].memory.is_some_and(|(version, _)| version < last)
+    }
+
+    /// Makes states alike that differ only in what cannot make a difference any more.
+    fn forget_differences(&mut self) {
+        let now = self.now;
+        let long_ago = |at: u64, seconds: u64| if now >= at + seconds { 0 } else { at };
+        let asks = [self.asks(0), self.asks(1)];
+        let lives = [self.lives(0), self.lives(1)];
+        let current = self.index == self.truth();
+        self.disturbed = long_ago(self.disturbed, SETTLE);
+        self.indexed_before = if current { 0 } else { self.indexed_before };
+        self.followed_before = if self.processes[1].known == self.count { 0 } else { self.followed_before };
+        let data = [&mut self.server.data, &mut self.server.copy].into_iter();
+        data.filter_map(|data| data.generation.as_mut()).for_each(|(_, born)| *born = long_ago(*born, SETTLE));
+        self.message &= lives[1];
+        for write in &mut self.written {
+            for at in [&mut write.acknowledged, &mut write.heard].into_iter().flatten() {
+                *at = long_ago(*at, MEMORY);
+            }
+        }
+        for (process, (asks, lives)) in self.processes.iter_mut().zip(asks.into_iter().zip(lives)) {
+            let settle = millis(lifetimes().settle);
+            let told = process.order.settled_millis_ago(&KEY, now * SECOND, settle);
+            let settled = told.is_none_or(|ago| ago >= i64::try_from(settle).unwrap());
+            if !asks || process.flights.is_empty() && settled {
+                process.order = Order::default();
+            }
+            process.connected = process.connected.map(|at| long_ago(at, SETTLE));
+            process.news = process.news.map(|at| long_ago(at, SETTLE)).filter(|at| *at > 0);
+            process.memory = process.memory.filter(|(_, times)| lives && now * SECOND < times.stale_until);
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) {
+        self.faults.retain(|other| *other != fault);
+        match fault {
+            Fault::Lose => self.message = false,
+            Fault::Flush => {
+                self.server.flush();
+                self.disturbed = self.now;
+            }
+            Fault::Restore => {
+                self.server.restore();
+                let now = self.now;
+                self.disturbed = now;
+                self.processes.iter_mut().filter_map(|process| process.connected.as_mut()).for_each(|at| *at = now);
+                self.interrupt(1);
+            }
+            Fault::Cut(process) => {
+                self.processes[process].connected = None;
+                self.interrupt(process);
+            }
+            Fault::Uncounted => {
+                self.written.last_mut().unwrap().uncounted = true;
+                self.step += 1;
+            }
+        }
+    }
+
+    fn interrupt(&mut self, process: usize) {
+        self.processes[process].listens = false;
+        self.message &= process == 0;
+    }
+
+    /// Whether this process has a connection.
+    pub(super) fn is_there(&self, process: usize) -> bool {
+        let untold = process == 0 && self.remembers && !self.breaks(Rule::ToldBeforeRead);
+        self.processes[process].connected.is_some() && !untold
     }
 
     fn forget(&mut self, process: usize) {
         let (now, settle) = (self.now * SECOND, millis(lifetimes().settle));
-        let broken = self.breaks(Rule::FlightsAreDetached);
         let process = &mut self.processes[process];
         process.memory = None;
-        if !broken {
-            process.order.forget(&KEY, now, settle);
-            // Nobody joins it from now on.
-            process.flights.iter_mut().for_each(|flight| flight.gone = true);
-        }
+        process.order.forget(&KEY, now, settle);
+    }
+
+    fn doubt(&mut self, process: usize) {
+        let process = &mut self.processes[process];
+        process.memory = None;
+        process.flights.iter_mut().for_each(|flight| flight.doubted = true);
     }
 
     fn write(&mut self) {
-        match self.writer {
-            0 => {
+        self.step += 1;
+        match self.step {
+            1 => {
                 self.writes -= 1;
-                self.truth += 1;
-                self.written = self.now;
+                self.written.push(Written::default());
+                self.indexed_before = self.now + SETTLE;
+                self.forget(0);
             }
-            1 => self.forget(0),
-            2 if self.redis.away => self.remembered = true,
-            2 => self.tell(),
+            2 if self.is_there(0) => {
+                self.tell();
+                self.step += 1;
+            }
+            2 => self.remembers = true,
+            3 if !self.breaks(Rule::UntoldIsCounted) => {
+                self.count += 1;
+                self.followed_before = self.now + FOLLOW;
+                self.follow(0);
+            }
+            3 => {}
             _ => {
                 if !self.breaks(Rule::MemoryIsForgottenTwice) {
                     self.forget(0);
                 }
-                self.acknowledged.push(Acknowledged { at: self.now, heard: None });
+                self.step = 0;
+                self.written.last_mut().unwrap().acknowledged = Some(self.now);
+                self.disturbed = self.now;
             }
         }
-        self.writer = (self.writer + 1) % 4;
     }
 
-    /// Ends the generation, then publishes.
+    /// Ends the generation and publishes.
     fn tell(&mut self) {
-        self.generations += 1;
-        self.redis.generation = Some((self.generations, self.now));
-        (self.redis.value, self.redis.lease) = (None, None);
-        self.remembered = false;
-        self.message = Some(self.truth);
+        self.server.invalidate(self.now, !self.breaks(Rule::BirthIsChange));
+        self.remembers = false;
+        self.message = self.processes[1].listens;
+        self.written.iter_mut().for_each(|write| write.told = true);
     }
 
     fn hear(&mut self) {
-        let Some(version) = self.message.take() else { return };
-        self.forget(1);
+        self.message = false;
+        if !self.breaks(Rule::MessagesAreHeard) {
+            self.forget(1);
+        }
+        self.second_knows();
+    }
+
+    fn gap(&mut self) {
+        self.processes[1].listens = true;
+        if !self.breaks(Rule::GapIsDoubt) {
+            self.doubt(1);
+        }
+        self.second_knows();
+    }
+
+    fn second_knows(&mut self) {
         let now = self.now;
-        let heard = self.acknowledged.iter_mut().take(usize::from(version)).filter(|write| write.heard.is_none());
-        heard.for_each(|write| write.heard = Some(now));
+        self.disturbed = now;
+        let news = self.written.iter_mut().filter(|write| write.told && write.heard.is_none());
+        news.for_each(|write| write.heard = Some(now));
+    }
+
+    fn follow(&mut self, process: usize) {
+        self.processes[process].known = self.count;
+        self.processes[process].news = Some(self.now);
+        self.disturbed = self.now;
+        if !self.breaks(Rule::NewsIsDoubt) {
+            self.doubt(process);
+        }
     }
 
     /// The oldest that a reader who comes to this process now may be shown.
-    fn needed(&self, process: usize) -> Version {
+    pub(super) fn needed(&self, process: usize) -> Version {
         let since = |at: u64, seconds: u64| self.now >= at + seconds;
-        let due = |write: &Acknowledged| {
-            let told = process == 0 || write.heard.is_some_and(|heard| since(heard, SETTLE));
-            let lost = since(write.at.max(self.exposed), SETTLE + FLIGHT + MEMORY);
-            told && since(write.at, SETTLE) || lost
+        let due = |write: &Written| {
+            let Some(at) = write.acknowledged else { return false };
+            let known = if process == 0 { Some(at) } else { write.heard.map(|heard| heard.max(at)) };
+            let settled = since(self.disturbed, SETTLE);
+            known.is_some_and(|known| settled || since(known, 2 * SETTLE)) || !write.uncounted && since(at, MEMORY)
         };
-        let due = self.acknowledged.iter().rposition(due);
-        due.map_or(0, |write| u8::try_from(write + 1).unwrap())
+        self.written.iter().rposition(due).map_or(0, |write| u8::try_from(write + 1).unwrap())
     }
 
-    fn read(&mut self, number: usize) -> Result<(), String> {
-        let needed = self.needed(number);
-        let now = self.now * SECOND;
-        let process = &mut self.processes[number];
-        process.reads -= 1;
-        if let Some((version, times)) = process.memory.filter(|(_, times)| now < times.stale_until) {
-            judge(version, needed, "memory")?;
-            if now < times.refresh_at {
-                return Ok(());
-            }
-        } else if let Some(flight) = process.flights.iter_mut().find(|flight| !flight.gone) {
-            flight.joined = flight.joined.max(needed);
-            return Ok(());
+    /// Whoever comes now is shown what memory has.
+    fn judge_memory(&self) -> Result<(), String> {
+        for (number, process) in self.processes.iter().enumerate() {
+            let shown = process.memory.filter(|(_, times)| self.now * SECOND < times.stale_until);
+            shown.map_or(Ok(()), |(version, _)| judge(version, self.needed(number), "memory"))?;
         }
-        if process.order.flight(&KEY).is_some() {
-            return Ok(());
-        }
-        let settled = process.order.settled_millis_ago(&KEY, now, millis(lifetimes().settle));
-        let number = process.order.begin(&KEY, ()).unwrap();
-        let walk = Walk::new(true, Duration::ZERO, settled);
-        let next = Next::Ask(Ask::Look);
-        let began = self.now;
-        process.flights.push(Flight { number, began, gone: false, walk, next, own: needed, joined: needed, settled });
         Ok(())
-    }
-
-    fn fly(&mut self, process: usize, number: usize) -> Result<(), String> {
-        let mut flight = self.processes[process].flights.remove(number);
-        let next = match flight.next.clone() {
-            Next::Ask(ask) => self.ask(process, &mut flight, ask),
-            Next::Keep(right, version, began) => self.keep(process, &flight, right, version, began),
-            Next::Land(version, fresh, discarded, at) => {
-                let millis = fresh.millis.saturating_sub((self.now - at) * SECOND);
-                let fresh = Freshness { millis, ..fresh };
-                return self.land(process, &flight, version, fresh, discarded);
-            }
-        };
-        flight.next = next;
-        self.processes[process].flights.insert(number, flight);
-        Ok(())
-    }
-
-    /// Whether this process has a connection.
-    fn is_there(&self, process: usize) -> bool {
-        let untold = process == 0 && self.remembered && !self.breaks(Rule::ToldBeforeRead);
-        !self.redis.away && !untold
-    }
-
-    fn ask(&mut self, process: usize, flight: &mut Flight, ask: Ask<Version>) -> Next {
-        let lifetimes = lifetimes();
-        let open = |envelope: &Envelope| Ok(envelope.payload[0]);
-        let ask = match ask {
-            Ask::Look => flight.walk.looked(self.look(process), &lifetimes, open).0,
-            Ask::Fetch => {
-                let bytes = self.memcached.clone().map(|bytes| self.with_stamp(bytes));
-                flight.walk.fetched(bytes.as_ref(), &lifetimes, open).0
-            }
-            Ask::Promote { envelope, .. } => {
-                let kept = self.put(process, envelope.stamp, envelope.encode(), None);
-                flight.walk.promoted(kept == Some(false))
-            }
-            Ask::Begin => flight.walk.begun(self.begin(process, flight.number), &lifetimes),
-            Ask::Wait(_) => Ask::Look,
-            Ask::Load(right) => return Next::Keep(right, self.index, self.now),
-            Ask::Show(found) => return Next::Land(found.value, found.fresh, false, self.now),
-        };
-        Next::Ask(ask)
-    }
-
-    /// Where nobody compares stamps, every value has the right one.
-    fn with_stamp(&self, bytes: Bytes) -> Bytes {
-        match self.redis.stamp(self.broken) {
-            Some(stamp) if self.breaks(Rule::StampsAreCompared) => {
-                Envelope { stamp, ..Envelope::decode(&bytes).unwrap() }.encode()
-            }
-            _ => bytes,
-        }
-    }
-
-    fn look(&self, process: usize) -> Look {
-        if !self.is_there(process) {
-            return Look::Away;
-        }
-        let Some(stamp) = self.redis.stamp(self.broken) else { return Look::Unknown };
-        let value = self.redis.value.clone().map(|bytes| self.with_stamp(bytes));
-        Look::Known { stamp, now_millis: self.now * SECOND, value }
-    }
-
-    fn begin(&mut self, process: usize, flight: u64) -> Begin {
-        if !self.is_there(process) {
-            return Begin::Away;
-        }
-        if self.redis.generation.is_none() {
-            self.generations += 1;
-            self.redis.generation = Some((self.generations, self.now));
-        }
-        let born = self.redis.generation.map_or(0, |(_, born)| born);
-        let connected = if self.breaks(Rule::LivesBeginYoung) { 0 } else { self.redis.connected };
-        let age_millis = (self.now - born.max(connected)) * SECOND;
-        let (stamp, now_millis) = (self.redis.stamp(self.broken).unwrap(), self.now * SECOND);
-        if self.redis.lease.is_some() {
-            return Begin::Wait { stamp, age_millis, now_millis, lease_left: Duration::from_secs(FLIGHT) };
-        }
-        let token = u8::try_from(process * 100).unwrap() + u8::try_from(flight).unwrap();
-        self.redis.lease = Some(token);
-        Begin::Load { stamp, age_millis, now_millis, lease: Lease { token: [token; 16] } }
-    }
-
-    /// Whether Redis keeps it; nothing where it is away.
-    fn put(&mut self, process: usize, stamp: Stamp, value: Bytes, token: Option<[u8; 16]>) -> Option<bool> {
-        if !self.is_there(process) {
-            return None;
-        }
-        if self.redis.lease.is_some_and(|lease| token == Some([lease; 16])) {
-            self.redis.lease = None;
-        }
-        let same = self.redis.stamp(self.broken) == Some(stamp);
-        if same {
-            self.redis.value = Some(value);
-        } else if self.breaks(Rule::FillsAreRefused) {
-            // It is put under the generation of now, as where a value has no stamp at all.
-            let now = self.redis.stamp(self.broken);
-            self.redis.value = now.map(|stamp| Envelope { stamp, ..Envelope::decode(&value).unwrap() }.encode());
-            return Some(true);
-        }
-        Some(same)
-    }
-
-    fn keep(&mut self, process: usize, flight: &Flight, right: Option<Right>, version: Version, began: u64) -> Next {
-        let took = (self.now - began) * SECOND;
-        let settling = walk::settling_millis(right.as_ref(), flight.settled);
-        let settling = settling.filter(|_| !self.breaks(Rule::YoungIsBrief));
-        let fill = Fill::new(&lifetimes(), settling, took, false);
-        let Some(right) = right else { return Next::Land(version, fill.memory, false, self.now) };
-        let envelope = |millis| right.envelope(millis, fill.memory.brief, 0, Bytes::from(vec![version])).encode();
-        let kept = self.put(process, right.stamp, envelope(fill.redis_millis), right.lease);
-        if kept == Some(true) && !fill.memory.brief {
-            self.memcached = Some(envelope(fill.memcached_millis));
-        }
-        Next::Land(version, fill.memory, kept == Some(false), self.now)
-    }
-
-    fn land(
-        &mut self,
-        process: usize,
-        flight: &Flight,
-        version: Version,
-        fresh: Freshness,
-        discarded: bool,
-    ) -> Result<(), String> {
-        let now = self.now * SECOND;
-        let times = Times::new(&lifetimes(), now, fresh, false, 0.0);
-        let process = &mut self.processes[process];
-        let counts = process.order.end(&KEY, flight.number) && !discarded && fresh.millis > 0;
-        if counts {
-            process.memory = Some((version, times));
-            return judge(version, flight.joined, "a flight");
-        }
-        if discarded {
-            process.order.forget(&KEY, now, millis(lifetimes().settle));
-            process.memory = None;
-            process.flights.iter_mut().for_each(|flight| flight.gone = true);
-        }
-        // Whoever joined goes round again.
-        judge(version, flight.own, "a load of its own")
     }
 }
 
-fn judge(shown: Version, needed: Version, by: &str) -> Result<(), String> {
+pub(super) fn judge(shown: Version, needed: Version, by: &str) -> Result<(), String> {
     if shown >= needed { Ok(()) } else { Err(format!("{by} showed version {shown} where {needed} was due")) }
 }

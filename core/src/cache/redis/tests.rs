@@ -22,13 +22,13 @@ use crate::cache::RedisUrl;
 use crate::metrics::Metrics;
 
 /// What comes within seconds when it comes at all, on however busy a machine.
-const SECONDS: Duration = Duration::from_secs(10);
+const SECONDS: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Deadlines that a busy machine keeps, and short pauses.
 const CALM: Patience = Patience {
-    command: Duration::from_secs(2),
-    handshake: Duration::from_secs(4),
+    command: Duration::from_secs(10),
+    handshake: Duration::from_secs(20),
     beat: Duration::from_millis(100),
     first_pause: Duration::from_millis(10),
     last_pause: Duration::from_millis(200),

@@ -56,7 +56,7 @@ async fn a_full_redis_reads_and_invalidates_but_keeps_nothing() {
 
     assert_eq!(redis.counts("key", stamp).await.unwrap(), "value");
     assert!(matches!(redis.begin("third").await, Begin::Away));
-    assert_eq!(redis.keep("other", other, Some(&lease), "value".into(), MINUTE).await, Kept::Away);
+    assert_eq!(redis.keep("other", other, Some(&lease), "value".into(), MINUTE).await, Kept::Refused);
     assert_eq!(server.run::<u8>("EXISTS echoes:1:eu-west-1:l:other").await, 0, "the lease is given back");
     for _ in 0..5 {
         assert!(matches!(redis.begin("third").await, Begin::Away));

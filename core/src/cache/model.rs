@@ -6,6 +6,7 @@
 //! state once. Whether the model sees anything at all is shown by breaking the rules one at a time: each time it must find a lie.
 
 mod flight;
+mod likeness;
 mod rule;
 mod server;
 mod world;

@@ -17,9 +17,9 @@ use crate::cache::{Key, Lifetimes};
 pub(super) const KEY: Key = Key::Recent;
 pub(super) const SECOND: u64 = 1_000;
 /// Seconds before which the index has a write.
-const SETTLE: u64 = 2;
+pub(super) const SETTLE: u64 = 2;
 /// Seconds for which memory shows a value, fresh and then stale.
-const MEMORY: u64 = 5;
+pub(super) const MEMORY: u64 = 5;
 const FRESH: u64 = 3;
 /// Seconds before which a load has ended, and in which a process reads the count of untold writes.
 const LOAD: u64 = 1;
@@ -46,7 +46,7 @@ pub(super) struct Process {
     /// Since when it reaches Redis.
     pub connected: Option<u64>,
     /// Whether it hears messages.
-    listens: bool,
+    pub listens: bool,
     /// The count of untold writes, as far as it knows, and since when.
     pub known: u8,
     pub news: Option<u64>,
@@ -61,40 +61,40 @@ impl Process {
 
 /// What judges readers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Written {
+pub(super) struct Written {
     /// Whether Redis knows.
-    told: bool,
-    acknowledged: Option<u64>,
+    pub told: bool,
+    pub acknowledged: Option<u64>,
     /// Since when the second process knows.
-    heard: Option<u64>,
+    pub heard: Option<u64>,
     /// Whether only its own process can know.
-    uncounted: bool,
+    pub uncounted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct World {
     pub now: u64,
     pub index: Version,
-    indexed_before: u64,
+    pub indexed_before: u64,
     pub server: Server,
     pub memcached: Option<Bytes>,
     pub processes: [Process; 2],
     /// The writer's steps done.
-    step: u8,
-    writes: u8,
-    written: Vec<Written>,
+    pub step: u8,
+    pub writes: u8,
+    pub written: Vec<Written>,
     /// When something last happened after which the indexes or Redis may be behind: then what was known before it may be seen
     /// as late as what has become known with it.
-    disturbed: u64,
+    pub disturbed: u64,
     /// Whether the first process remembers what Redis was not told.
-    remembers: bool,
+    pub remembers: bool,
     /// In the store, and by when everybody knows it.
-    count: u8,
-    followed_before: u64,
-    message: bool,
-    faults: Vec<Fault>,
-    last_second: u64,
-    broken: Option<Rule>,
+    pub count: u8,
+    pub followed_before: u64,
+    pub message: bool,
+    pub faults: Vec<Fault>,
+    pub last_second: u64,
+    pub broken: Option<Rule>,
 }
 
 impl World {
@@ -137,7 +137,7 @@ impl World {
         self.broken == Some(rule)
     }
 
-    fn truth(&self) -> Version {
+    pub(super) fn truth(&self) -> Version {
         u8::try_from(self.written.len()).unwrap()
     }
 
@@ -216,49 +216,6 @@ impl World {
         self.judge_memory()?;
         self.forget_differences();
         Ok(())
-    }
-
-    /// Whether this process will ask for anything.
-    fn asks(&self, process: usize) -> bool {
-        let Process { reads, flights, .. } = &self.processes[process];
-        *reads > 0 || !flights.is_empty()
-    }
-
-    /// Whether this process may lie.
-    fn lives(&self, process: usize) -> bool {
-        let last = self.truth() + self.writes;
-        self.asks(process) || self.processes[process].memory.is_some_and(|(version, _)| version < last)
-    }
-
-    /// Makes states alike that differ only in what cannot make a difference any more.
-    fn forget_differences(&mut self) {
-        let now = self.now;
-        let long_ago = |at: u64, seconds: u64| if now >= at + seconds { 0 } else { at };
-        let asks = [self.asks(0), self.asks(1)];
-        let lives = [self.lives(0), self.lives(1)];
-        let current = self.index == self.truth();
-        self.disturbed = long_ago(self.disturbed, SETTLE);
-        self.indexed_before = if current { 0 } else { self.indexed_before };
-        self.followed_before = if self.processes[1].known == self.count { 0 } else { self.followed_before };
-        let data = [&mut self.server.data, &mut self.server.copy].into_iter();
-        data.filter_map(|data| data.generation.as_mut()).for_each(|(_, born)| *born = long_ago(*born, SETTLE));
-        self.message &= lives[1];
-        for write in &mut self.written {
-            for at in [&mut write.acknowledged, &mut write.heard].into_iter().flatten() {
-                *at = long_ago(*at, MEMORY);
-            }
-        }
-        for (process, (asks, lives)) in self.processes.iter_mut().zip(asks.into_iter().zip(lives)) {
-            let settle = millis(lifetimes().settle);
-            let told = process.order.settled_millis_ago(&KEY, now * SECOND, settle);
-            let settled = told.is_none_or(|ago| ago >= i64::try_from(settle).unwrap());
-            if !asks || process.flights.is_empty() && settled {
-                process.order = Order::default();
-            }
-            process.connected = process.connected.map(|at| long_ago(at, SETTLE));
-            process.news = process.news.map(|at| long_ago(at, SETTLE)).filter(|at| *at > 0);
-            process.memory = process.memory.filter(|(_, times)| lives && now * SECOND < times.stale_until);
-        }
     }
 
     fn fail(&mut self, fault: Fault) {

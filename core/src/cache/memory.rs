@@ -1,7 +1,7 @@
 //! The first tier: values in this process, bounded by bytes, with an eviction that scans do not empty.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use echoes_shared::Timestamp;
@@ -24,6 +24,9 @@ const CLAIM_MILLIS: u64 = 2_500;
 const FIRST_BACKOFF_MILLIS: u64 = 250;
 /// And does not grow beyond this.
 const MAX_BACKOFF_MILLIS: u64 = 10_000;
+/// For how long after such a pause the store still counts as failing, so that whoever asks for a hot key first does not wait for
+/// the next attempt. What nobody asked for during it is awaited again: the store may be back, and the value very old.
+const FAILING_MILLIS: u64 = 2_500;
 
 /// A value in memory. Times are milliseconds of the monotonic clock.
 #[derive(Debug)]
@@ -91,7 +94,8 @@ impl Entry {
             return Standing::Dead;
         }
         let left = i64::try_from(fresh_until).unwrap_or(i64::MAX).saturating_sub_unsigned(tick);
-        let rests = tick < self.rests_until.load(Ordering::Acquire);
+        let rests_until = self.rests_until.load(Ordering::Acquire);
+        let rests = tick < rests_until;
         let counts = self.gaps == gaps && !self.value.has_expired(now);
         if counts && tick < refresh_at || counts && tick < stale_until && rests {
             return Standing::Shown { left_millis: left };
@@ -100,8 +104,13 @@ impl Entry {
             return Standing::Due { left_millis: left };
         }
         let left_millis = left.min(-1);
-        let failing = self.failures.load(Ordering::Acquire) > 0;
-        if failing && rests { Standing::Shown { left_millis } } else { Standing::Old { left_millis } }
+        let failed = self.failures.load(Ordering::Acquire) > 0;
+        let failing = failed && tick < rests_until.saturating_add(FAILING_MILLIS);
+        match (failing, rests) {
+            (true, true) => Standing::Shown { left_millis },
+            (true, false) => Standing::Due { left_millis },
+            (false, _) => Standing::Old { left_millis },
+        }
     }
 
     /// Whether this caller is the one to refresh it.
@@ -157,6 +166,8 @@ pub(super) struct Memory {
     entries: Option<Cache<Key, Arc<Entry>, Bytes, DefaultHashBuilder, Evictions>>,
     /// Interruptions heard of: what came before the last one is asked for again.
     gaps: AtomicU64,
+    /// Whether the last load that ended had failed.
+    store_fails: AtomicBool,
     metrics: CacheMetrics,
 }
 
@@ -167,7 +178,7 @@ impl Memory {
             let (hashes, evictions) = (DefaultHashBuilder::default(), Evictions(metrics.clone()));
             Cache::with(items, max_bytes, Bytes, hashes, evictions)
         });
-        Self { entries, gaps: AtomicU64::new(0), metrics }
+        Self { entries, gaps: AtomicU64::new(0), store_fails: AtomicBool::new(false), metrics }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
@@ -182,6 +193,16 @@ impl Memory {
     /// Something may have been missed: everything is asked for again before it is shown.
     pub(super) fn doubt(&self) {
         self.gaps.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How the last load ended.
+    pub(super) fn loaded(&self, failed: bool) {
+        self.store_fails.store(failed, Ordering::Release);
+    }
+
+    /// Whether the store fails, as far as is known: then what is old is not held back for long.
+    pub(super) fn store_fails(&self) -> bool {
+        self.store_fails.load(Ordering::Acquire)
     }
 
     /// Keeps a value whose load began when `gaps` interruptions had been heard of.

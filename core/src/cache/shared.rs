@@ -143,6 +143,7 @@ impl Tiers {
         let watch = Stopwatch::start();
         let loaded = within(left, load).await;
         self.metrics.loaded(watch.elapsed());
+        self.memory.loaded(loaded.is_err());
         let lease = right.as_ref().and_then(|right| right.lease).map(|token| Lease { token });
         let value = match loaded {
             Ok(loaded) => Arc::new(loaded.into_value(&errand.key, &self.departed)),

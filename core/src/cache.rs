@@ -24,10 +24,10 @@
 //!   stamp, and every process reads it every three seconds: then nothing counts that was kept before. So it does not matter
 //!   whether others still reach Redis, nor whether the writer lives to tell it later.
 //!
-//! What remains: a message that is lost without an interruption, and a write that is only counted, are made up for within the
-//! freshness and staleness of memory ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`], counted from when a value was filled). A
-//! process that dies after the store took a write and before its writer was answered has told nobody, and what the other regions
-//! write nobody tells yet: therefore [`Lifetimes::without_stream`].
+//! What remains: a message that is lost without an interruption, and a write that is only counted, are made up for within
+//! [`Lifetimes::untold`]: values live in memory for so long, counted from the beginning of their load. A process that dies after the
+//! store took a write and before its writer was answered has told nobody ([`Lifetimes::unheard`]), and what the other regions write
+//! nobody tells yet: therefore [`Lifetimes::without_stream`].
 //! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was invalidated here.
 //! `model.rs` tries all orders of these events.
 

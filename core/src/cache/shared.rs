@@ -59,6 +59,8 @@ impl Tiers {
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
         let watch = Stopwatch::start();
+        // Since when what a shared tier shows is known to count.
+        let mut looked = watch;
         let name = errand.key.to_string();
         let mut walk = Walk::new(self.memcached.is_some(), errand.at_least, errand.settled_millis_ago);
         let mut ask = if self.redis.is_some() { Ask::Look } else { Ask::Load(None) };
@@ -66,7 +68,10 @@ impl Tiers {
         loop {
             let Some(redis) = &self.redis else { return self.load(errand, &walk, None, watch, load).await };
             ask = match ask {
-                Ask::Look => self.look(redis, &name, errand, &mut walk).await,
+                Ask::Look => {
+                    looked = Stopwatch::start();
+                    self.look(redis, &name, errand, &mut walk).await
+                }
                 Ask::Fetch => self.fetch_far(&name, errand, &mut walk).await,
                 Ask::Promote { envelope, left } => {
                     let kept = redis.keep(&name, envelope.stamp, None, envelope.encode(), left).await;
@@ -88,6 +93,8 @@ impl Tiers {
                 Ask::Show(found) => {
                     let below = walk.steps(Some(&found));
                     let Found { value, fresh, .. } = found;
+                    let left = fresh.millis.min(millis(self.lifetimes.memory)).saturating_sub(millis(looked.elapsed()));
+                    let fresh = Freshness { millis: left, ..fresh };
                     return Ok(Fetched { value, below, fresh, discarded: false });
                 }
             };

@@ -31,7 +31,7 @@ const UNKNOWN: u64 = u64::MAX;
 pub(super) struct Patience {
     /// One command, from the wish to the answer. A miss costs less than this, so waiting longer never pays.
     pub command: Duration,
-    /// Connecting, and telling Redis what it missed.
+    /// Connecting, and telling Redis of a change, now or afterwards.
     pub handshake: Duration,
     /// Between two looks whether it is still the Redis that it was.
     pub beat: Duration,
@@ -203,7 +203,8 @@ impl Link {
         let mut pipeline = Pipeline::new();
         self.end(&mut pipeline, &keys);
         pipeline.cmd("PUBLISH").arg(&self.names.channel).arg(&*message).ignore();
-        let told = self.ask::<()>(&live, &pipeline).await.is_ok();
+        // It waits for longer than a reader: to be in doubt about a change costs the region everything that is kept.
+        let told = self.ask_within::<()>(&live, &pipeline, self.patience.handshake).await.is_ok();
         if !told {
             let mut pending = self.pending();
             self.remember(&mut pending, keys, message);

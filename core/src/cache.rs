@@ -97,10 +97,11 @@ struct Tiers {
     memory: Memory,
     popular: Popular,
     redis: Option<Redis>,
-    memcached: Option<Memcached>,
+    memcached: Option<Arc<Memcached>>,
     metrics: CacheMetrics,
     /// Where writes are counted that Redis cannot be told of.
     store: OnceLock<Store>,
+    untold_turns: untold::Turns,
     /// Milliseconds of the monotonic clock.
     clock: fn() -> u64,
 }
@@ -137,9 +138,10 @@ impl Cache {
             memory: Memory::new(config.memory_bytes, metrics.cache().clone()),
             popular: Popular::default(),
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
-            memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region)),
+            memcached: config.memcached.as_ref().map(|servers| Arc::new(Memcached::new(servers, region))),
             metrics: metrics.cache().clone(),
             store: OnceLock::new(),
+            untold_turns: untold::Turns::default(),
             clock: clock::monotonic_millis,
         }))
     }
@@ -276,6 +278,21 @@ impl Tiers {
             order.forget(&key, tick, settle_millis);
             self.memory.remove(&key);
         }
+    }
+
+    /// The last count of untold writes that was known.
+    fn known_untold(&self) -> u64 {
+        self.redis.as_ref().map_or(0, Redis::known_untold)
+    }
+
+    /// That count cannot be had: Redis is not believed until it can.
+    fn await_untold(&self) {
+        self.redis.iter().for_each(Redis::await_untold);
+    }
+
+    /// That count has fallen.
+    fn recount(&self, count: u64) {
+        self.redis.iter().for_each(|redis| redis.recount(count));
     }
 
     /// Redis was not told of so many writes.

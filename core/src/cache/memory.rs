@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use echoes_shared::Timestamp;
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use rand::RngExt as _;
 
 use super::lifetimes::{Lifetimes, millis};
@@ -14,8 +14,13 @@ use super::walk::Freshness;
 use super::{Key, Value};
 use crate::metrics::CacheMetrics;
 
-/// A guess of an entry's bytes, from which the crate chooses its number of shards.
+/// A guess of an entry's bytes, by which the crate sizes its tables.
 const USUAL_BYTES: u64 = 16 * 1_024;
+/// A shard holds as much at least, for what weighs more than a shard's share is never kept: the heaviest head, a hundred echoes
+/// with all that they may say and its gzip forms, weighs a few megabytes.
+const SHARD_BYTES: u64 = 8 << 20;
+/// More shards than this take no lock away from anybody.
+const MAX_SHARDS: u64 = 64;
 /// What an entry costs beside its value: key, times, counts and the crate's own table.
 const ENTRY_BYTES: u64 = 256;
 /// For how long one caller alone refreshes an entry; longer than a flight may take.
@@ -38,7 +43,7 @@ pub(super) struct Entry {
     failures: AtomicU32,
     /// The number of interruptions that had been heard of when it came.
     gaps: u64,
-    /// Fixed, whatever the value keeps beside itself later: the crate counts on that.
+    /// All that the value may ever keep beside itself included: the crate counts on a weight that never changes.
     weight: u64,
 }
 
@@ -131,6 +136,12 @@ impl Entry {
     }
 }
 
+/// The number of shards of so many bytes: a power of two, because the crate would round it up to one.
+fn shards(max_bytes: u64) -> usize {
+    let most = (max_bytes / SHARD_BYTES).clamp(1, MAX_SHARDS);
+    usize::try_from(1_u64 << most.ilog2()).unwrap_or(1)
+}
+
 /// The pause after so many failures before this one: half of it to all of it.
 fn backoff_millis(failures: u32) -> u64 {
     let doubled = 2_u64.checked_pow(failures).and_then(|times| FIRST_BACKOFF_MILLIS.checked_mul(times));
@@ -176,7 +187,13 @@ impl Memory {
         let items = usize::try_from(max_bytes / USUAL_BYTES).unwrap_or(usize::MAX).max(1);
         let entries = (max_bytes > 0).then(|| {
             let (hashes, evictions) = (DefaultHashBuilder::default(), Evictions(metrics.clone()));
-            Cache::with(items, max_bytes, Bytes, hashes, evictions)
+            let mut options = OptionsBuilder::new();
+            options.shards(shards(max_bytes)).estimated_items_capacity(items).weight_capacity(max_bytes);
+            match options.build() {
+                Ok(options) => Cache::with_options(options, Bytes, hashes, evictions),
+                // It only wants what has just been given.
+                Err(_) => Cache::with(items, max_bytes, Bytes, hashes, evictions),
+            }
         });
         Self { entries, gaps: AtomicU64::new(0), store_fails: AtomicBool::new(false), metrics }
     }
@@ -225,5 +242,29 @@ impl Memory {
     #[cfg(test)]
     pub(super) fn weight(&self) -> u64 {
         self.entries.as_ref().map_or(0, Cache::weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Head;
+    use crate::cache::tests::echo;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_shard_is_never_too_small_for_a_heavy_value() {
+        const MIB: u64 = 1 << 20;
+        let shards = [1, 8, 15, 16, 64, 100, 1 << 16].map(|mib| shards(mib * MIB));
+        assert_eq!(shards, [1, 1, 1, 2, 8, 8, 64]);
+        // Four times as many as processors, as the crate would have it, are two megabytes each here.
+        let memory = Memory::new(16 * MIB, Metrics::new().unwrap().cache().clone());
+        let mut long = echo("ana", 1);
+        long.transcript = Some("a".repeat(3 << 20));
+        let value = Arc::new(Value::Head(Head::new(&Key::Recent, &[long], None)));
+        assert!((5 * MIB..8 * MIB).contains(&value.weight_bytes()));
+        let times = Times { fresh_until: 1, stale_until: 1, dead_at: 1, refresh_at: 1 };
+        memory.insert(&Key::Recent, value, times, 0);
+        assert!(memory.get(&Key::Recent).is_some());
     }
 }

@@ -93,7 +93,8 @@ impl Tiers {
                 Ask::Show(found) => {
                     let below = walk.steps(Some(&found));
                     let Found { value, fresh, .. } = found;
-                    let left = fresh.millis.min(millis(self.lifetimes.memory)).saturating_sub(millis(looked.elapsed()));
+                    let left =
+                        fresh.millis.min(millis(self.lifetimes.memory)).saturating_sub(millis(looked.elapsed()));
                     let fresh = Freshness { millis: left, ..fresh };
                     return Ok(Fetched { value, below, fresh, discarded: false });
                 }
@@ -103,6 +104,9 @@ impl Tiers {
 
     async fn look(&self, redis: &Redis, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
         let watch = Stopwatch::start();
+        if redis.is_left_out() {
+            self.metrics.request(Tier::L2, CacheOutcome::Error);
+        }
         let look = redis.look(name).await;
         let (ask, outcome) = walk.looked(look, &self.lifetimes, |envelope| self.open(envelope, errand.now));
         if let Some(outcome) = outcome {
@@ -114,12 +118,14 @@ impl Tiers {
 
     async fn fetch_far(&self, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
         let watch = Stopwatch::start();
-        let bytes = match &self.memcached {
-            Some(memcached) => memcached.get(name).await,
-            None => None,
+        let (bytes, away) = match &self.memcached {
+            Some(memcached) => (memcached.get(name).await, memcached.is_left_out(name)),
+            None => (None, false),
         };
+        let nothing = bytes.is_none();
         let (ask, outcome) =
             walk.fetched(bytes.as_ref(), &self.lifetimes, |envelope| self.open(envelope, errand.now));
+        let outcome = if nothing && away { CacheOutcome::Error } else { outcome };
         self.metrics.took(Tier::L3, watch.elapsed());
         self.metrics.request(Tier::L3, outcome);
         ask
@@ -182,7 +188,9 @@ impl Tiers {
         let kept = redis.keep(&name, right.stamp, lease, envelope(fill.redis_millis), life).await;
         if let (Kept::Yes, Some(memcached), false) = (kept, &self.memcached, fill.memory.brief) {
             let life = Duration::from_millis(fill.memcached_millis);
-            memcached.set(&name, envelope(fill.memcached_millis), life).await;
+            let (memcached, envelope) = (Arc::clone(memcached), envelope(fill.memcached_millis));
+            // Nobody waits for it, since nothing depends on it; it ends by its own deadline.
+            tokio::spawn(async move { memcached.set(&name, envelope, life).await });
         }
         kept
     }

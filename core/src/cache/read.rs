@@ -254,7 +254,12 @@ impl Tiers {
     }
 
     /// What a flight brings; else what is shown instead: at its end, or earlier if it tarries and others have failed before it.
-    async fn landed(&self, waiting: Waiting, key: &Key, now: Timestamp) -> Result<Landed, Result<Cached, StoreError>> {
+    async fn landed(
+        &self,
+        waiting: Waiting,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Landed, Result<Cached, StoreError>> {
         let mut landing = pin!(landed(waiting));
         if let Ok(outcome) = timeout(PATIENCE, &mut landing).await {
             return outcome.map_err(|error| self.instead(key, now).ok_or(error));

@@ -60,7 +60,7 @@ impl Tiers {
     {
         let watch = Stopwatch::start();
         // Since when what a shared tier shows is known to count.
-        let mut looked = watch;
+        let mut looked_at = (self.clock)();
         let name = errand.key.to_string();
         let mut walk = Walk::new(self.memcached.is_some(), errand.at_least, errand.settled_millis_ago);
         let mut ask = if self.redis.is_some() { Ask::Look } else { Ask::Load(None) };
@@ -69,7 +69,7 @@ impl Tiers {
             let Some(redis) = &self.redis else { return self.load(errand, &walk, None, watch, load).await };
             ask = match ask {
                 Ask::Look => {
-                    looked = Stopwatch::start();
+                    looked_at = (self.clock)();
                     self.look(redis, &name, errand, &mut walk).await
                 }
                 Ask::Fetch => self.fetch_far(&name, errand, &mut walk).await,
@@ -93,9 +93,8 @@ impl Tiers {
                 Ask::Show(found) => {
                     let below = walk.steps(Some(&found));
                     let Found { value, fresh, .. } = found;
-                    let left =
-                        fresh.millis.min(millis(self.lifetimes.memory)).saturating_sub(millis(looked.elapsed()));
-                    let fresh = Freshness { millis: left, ..fresh };
+                    let most_millis = fresh.millis.min(millis(self.lifetimes.memory));
+                    let fresh = Freshness { millis: most_millis.saturating_sub(self.since(looked_at)), ..fresh };
                     return Ok(Fetched { value, below, fresh, discarded: false });
                 }
             };
@@ -153,7 +152,7 @@ impl Tiers {
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
         let left = FLIGHT_DEADLINE.saturating_sub(watch.elapsed()).max(MIN_LOAD_DEADLINE);
-        let watch = Stopwatch::start();
+        let (watch, began_at) = (Stopwatch::start(), (self.clock)());
         let loaded = within(left, load).await;
         self.metrics.loaded(watch.elapsed());
         self.memory.loaded(loaded.is_err());
@@ -168,14 +167,19 @@ impl Tiers {
             }
         };
         let settling = walk::settling_millis(right.as_ref(), errand.settled_millis_ago);
-        let fill = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
+        let fill = Fill::new(&self.lifetimes, settling, self.since(began_at), value.is_absent());
         let discarded = match right {
             Some(right) => self.keep(errand, &right, lease.as_ref(), &fill, &value).await == Kept::Discarded,
             None => false,
         };
         // As much as is left now: Redis may have taken its time.
-        let left = Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent());
+        let left = Fill::new(&self.lifetimes, settling, self.since(began_at), value.is_absent());
         Ok(Fetched { value, below: walk.steps(None), fresh: left.memory, discarded })
+    }
+
+    /// Milliseconds since a moment of the monotonic clock.
+    fn since(&self, tick: u64) -> u64 {
+        (self.clock)().saturating_sub(tick)
     }
 
     /// Keeps a loaded value in the shared tiers, if its right still holds.

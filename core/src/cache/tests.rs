@@ -200,6 +200,19 @@ async fn past_its_freshness_a_value_is_shown_while_one_load_runs() {
 }
 
 #[tokio::test]
+async fn memory_counts_from_the_beginning_of_a_load() {
+    let (cache, _) = cache();
+    let slow = || async {
+        pass(1_400);
+        Ok(list(1))
+    };
+    cache.read(&KEY, now(), slow).await.unwrap();
+    assert_eq!(cache.peek(&KEY, now()).unwrap().trail, hit(3));
+    pass(8_600);
+    assert!(shows(&read(&cache, 2).await.unwrap(), 2), "ten seconds old, it is not shown while the store answers");
+}
+
+#[tokio::test]
 async fn a_hot_value_is_refreshed_before_it_ends() {
     let (cache, metrics) = cache();
     read(&cache, 1).await.unwrap();

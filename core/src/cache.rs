@@ -30,10 +30,10 @@
 //! So an acknowledged write is seen after [`Lifetimes::settle`] by its own process and by each that has heard of it; after twice
 //! that, if meanwhile the same key changed again or Redis was lost, for what is loaded then may lack the first change and is
 //! kept for the sake of the second. A process that does not hear of it (a message is lost without an interruption, or Redis
-//! cannot be reached by one of the two) sees it at the latest when what it holds has been fresh and stale in memory
-//! ([`Lifetimes::memory`] + [`Lifetimes::memory_stale`]): a write that is only counted is known before that. A
-//! process that dies after the store took a write and before its writer was answered has told nobody, and what the other regions
-//! write nobody tells yet: therefore [`Lifetimes::without_stream`].
+//! cannot be reached by one of the two) sees it at the latest when what it holds has been fresh and stale in memory, counted
+//! from the beginning of its load ([`Lifetimes::untold`], which adds the time that an index may be behind): a write that is only
+//! counted is known before that. A process that dies after the store took a write and before its writer was answered has told
+//! nobody ([`Lifetimes::unheard`]), and what the other regions write nobody tells yet: therefore [`Lifetimes::without_stream`].
 //! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was invalidated here.
 //! `model.rs` tries all orders of these events in small worlds, and that each of these rules is needed for these bounds.
 
@@ -103,10 +103,11 @@ struct Tiers {
     memory: Memory,
     popular: Popular,
     redis: Option<Redis>,
-    memcached: Option<Memcached>,
+    memcached: Option<Arc<Memcached>>,
     metrics: CacheMetrics,
     /// Where writes are counted that Redis cannot be told of.
     store: OnceLock<Store>,
+    untold_turns: untold::Turns,
     /// Milliseconds of the monotonic clock.
     clock: fn() -> u64,
 }
@@ -143,9 +144,10 @@ impl Cache {
             memory: Memory::new(config.memory_bytes, metrics.cache().clone()),
             popular: Popular::default(),
             redis: config.redis.as_ref().map(|url| Redis::new(url, region, metrics.clone())),
-            memcached: config.memcached.as_ref().map(|servers| Memcached::new(servers, region)),
+            memcached: config.memcached.as_ref().map(|servers| Arc::new(Memcached::new(servers, region))),
             metrics: metrics.cache().clone(),
             store: OnceLock::new(),
+            untold_turns: untold::Turns::default(),
             clock: clock::monotonic_millis,
         }))
     }
@@ -282,6 +284,21 @@ impl Tiers {
             order.forget(&key, tick, settle_millis);
             self.memory.remove(&key);
         }
+    }
+
+    /// The last count of untold writes that was known.
+    fn known_untold(&self) -> u64 {
+        self.redis.as_ref().map_or(0, Redis::known_untold)
+    }
+
+    /// That count cannot be had: Redis is not believed until it can.
+    fn await_untold(&self) {
+        self.redis.iter().for_each(Redis::await_untold);
+    }
+
+    /// That count has fallen.
+    fn recount(&self, count: u64) {
+        self.redis.iter().for_each(|redis| redis.recount(count));
     }
 
     /// Redis was not told of so many writes.

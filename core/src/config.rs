@@ -275,7 +275,7 @@ mod tests {
             ("ECHOES_MAX_IN_FLIGHT", "0"),
             ("ECHOES_MAX_IN_FLIGHT", "many"),
             ("ECHOES_CACHE_MEMORY_BYTES", "much"),
-            ("ECHOES_REDIS_URL", "rediss://cache.example"),
+            ("ECHOES_REDIS_URL", "http://cache.example"),
             ("ECHOES_MEMCACHED_SERVERS", "cache.example:11211"),
             ("RUST_LOG", "echoes=debgu"),
         ] {

@@ -97,9 +97,9 @@ pub const BUCKET_NOTICE_DAYS: u32 = 7;
 /// service is built for six.
 pub const MAX_SHARDS: u16 = 64;
 
-/// Seconds for which a core's memory may show what was changed, where it could not be told: it is fresh for five, and shown for
-/// five more while it is refreshed (design, *Caching*).
-pub const CORE_MEMORY_SECONDS: u64 = 10;
+/// Seconds for which a core's memory may show what was changed, where it could not be told: a load may begin while the indexes are
+/// two behind, and what it brings is fresh for five, and shown for five more while it is refreshed (design, *Caching*).
+pub const CORE_MEMORY_SECONDS: u64 = 12;
 /// Seconds after the last region's confirmation until an erasure is done: what a core that could not be told may still show, and
 /// a healthy edge after it (design: *within 65 s at a healthy edge*), is gone by then.
 pub const ERASURE_SETTLE_SECONDS: u64 =

@@ -17,6 +17,8 @@ use crate::work::stopped;
 
 /// How long readiness waits for the first time.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long Redis is waited for before that.
+const REDIS_TIMEOUT: Duration = Duration::from_millis(500);
 /// Between two times, a fifth more or less.
 const EVERY: Duration = Duration::from_secs(1_500);
 const _: () = assert!(EVERY.as_secs() * 12 / 10 <= WARM_SECONDS);
@@ -38,6 +40,8 @@ impl Warmer {
     /// Warms this process's memory, from the shared tiers where they have it. For five seconds at most.
     pub(super) async fn first(&self) {
         let warming = async {
+            // Else the shared tiers, which another process may have filled, would not be asked.
+            self.cache.connected(REDIS_TIMEOUT).await;
             let emotions = self.emotions().await;
             self.service.warm(&emotions, Duration::ZERO, clock::now()).await;
         };

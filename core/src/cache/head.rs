@@ -31,6 +31,8 @@ pub struct Head {
     body: Bytes,
     items: Box<[Item]>,
     next: Option<EchoId>,
+    /// The first second from which one of them is not shown: asked for at every hit.
+    expires_at: Option<u64>,
     /// The pages that were asked for, by the number of their items; so there are never more than items, and one.
     cuts: Box<[OnceLock<Arc<Cut>>]>,
     /// What the gzip forms of all pages may still take together.
@@ -73,7 +75,8 @@ impl Head {
     fn of(body: Bytes, items: Vec<Item>, next: Option<EchoId>) -> Self {
         let gzip_bytes_left = AtomicUsize::new(gzip_budget(body.len())).into();
         let cuts = (0..=items.len()).map(|_| OnceLock::new()).collect();
-        Self { body, items: items.into(), next, cuts, gzip_bytes_left }
+        let expires_at = items.iter().filter_map(|item| item.dies_at).min();
+        Self { body, items: items.into(), next, expires_at, cuts, gzip_bytes_left }
     }
 
     /// The first `limit` echoes; `cursor` signs a position. The same page again is the same `Arc`.
@@ -140,8 +143,7 @@ impl Head {
 
     /// The second in which the first of its echoes expires.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        let first = self.items.iter().filter_map(|item| item.dies_at).min()?;
-        Some(Timestamp::from_millis(first.saturating_mul(1_000)))
+        Some(Timestamp::from_millis(self.expires_at?.saturating_mul(1_000)))
     }
 
     /// Bytes that it holds at most, every page and its gzip form included, for the bound of the memory tier. It never changes.

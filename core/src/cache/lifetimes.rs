@@ -7,8 +7,7 @@ use std::time::Duration;
 pub struct Lifetimes {
     /// In memory. After it the shared tiers are asked whether the value still counts.
     pub memory: Duration,
-    /// In memory, after that: shown while it is refreshed. The two together bound what an invalidation that could not be
-    /// delivered costs.
+    /// In memory, after that: shown while it is refreshed. See [`Lifetimes::untold`].
     pub memory_stale: Duration,
     /// In Redis.
     pub redis: Duration,
@@ -29,6 +28,18 @@ impl Lifetimes {
         const SHARED: Duration = Duration::from_secs(30);
         Self { redis: SHARED, memcached: SHARED, ..Self::default() }
     }
+
+    /// How long after a write another process may show what was before, where the news of it was lost: a load may begin while
+    /// the indexes are still behind, and what it brings is in memory for so long, counted from its beginning.
+    pub const fn untold(&self) -> Duration {
+        self.settle.saturating_add(self.memory).saturating_add(self.memory_stale)
+    }
+
+    /// The same of a write that nobody told of, because its process died first: such a load may fill a shared tier, whose last
+    /// moment memory still shows while it is refreshed.
+    pub fn unheard(&self) -> Duration {
+        self.settle + self.redis.max(self.memcached) + self.memory_stale
+    }
 }
 
 impl Default for Lifetimes {
@@ -48,4 +59,18 @@ impl Default for Lifetimes {
 /// Whole milliseconds of a duration.
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use echoes_shared::policy::CORE_MEMORY_SECONDS;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_lost_news_is_the_sum_of_what_may_happen() {
+        assert_eq!(Lifetimes::default().untold(), Duration::from_secs(CORE_MEMORY_SECONDS));
+        assert_eq!(Lifetimes::without_stream().untold(), Duration::from_secs(12), "as decision 6 says");
+        assert_eq!(Lifetimes::without_stream().unheard(), Duration::from_secs(37), "as decision 6 says");
+    }
 }

@@ -49,6 +49,11 @@ impl Memcached {
         self.server(&name)?.get(&name).await
     }
 
+    /// Whether the key's server is away, so that it is not even asked.
+    pub(super) fn is_left_out(&self, key: &str) -> bool {
+        self.server(&name::of(self.region, key)).is_none_or(|server| server.is_away())
+    }
+
     /// Keeps bytes for so long, in whole seconds rounded down; larger than a server takes, or while it is away, nothing happens.
     pub(super) async fn set(&self, key: &str, value: Bytes, lifetime: Duration) {
         let seconds = lifetime.min(MAX_LIFETIME).as_secs();

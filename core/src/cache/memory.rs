@@ -1,12 +1,12 @@
 //! The first tier: values in this process, bounded by bytes, with an eviction that scans do not empty.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use echoes_shared::Timestamp;
 use quick_cache::sync::Cache;
-use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 use rand::RngExt as _;
 
 use super::lifetimes::{Lifetimes, millis};
@@ -14,8 +14,13 @@ use super::walk::Freshness;
 use super::{Key, Value};
 use crate::metrics::CacheMetrics;
 
-/// A guess of an entry's bytes, from which the crate chooses its number of shards.
+/// A guess of an entry's bytes, by which the crate sizes its tables.
 const USUAL_BYTES: u64 = 16 * 1_024;
+/// A shard holds as much at least, for what weighs more than a shard's share is never kept: the heaviest head, a hundred echoes
+/// with all that they may say and its gzip forms, weighs a few megabytes.
+const SHARD_BYTES: u64 = 8 << 20;
+/// More shards than this take no lock away from anybody.
+const MAX_SHARDS: u64 = 64;
 /// What an entry costs beside its value: key, times, counts and the crate's own table.
 const ENTRY_BYTES: u64 = 256;
 /// For how long one caller alone refreshes an entry; longer than a flight may take.
@@ -24,6 +29,9 @@ const CLAIM_MILLIS: u64 = 2_500;
 const FIRST_BACKOFF_MILLIS: u64 = 250;
 /// And does not grow beyond this.
 const MAX_BACKOFF_MILLIS: u64 = 10_000;
+/// For how long after such a pause the store still counts as failing, so that whoever asks for a hot key first does not wait for
+/// the next attempt. What nobody asked for during it is awaited again: the store may be back, and the value very old.
+const FAILING_MILLIS: u64 = 2_500;
 
 /// A value in memory. Times are milliseconds of the monotonic clock.
 #[derive(Debug)]
@@ -35,7 +43,7 @@ pub(super) struct Entry {
     failures: AtomicU32,
     /// The number of interruptions that had been heard of when it came.
     gaps: u64,
-    /// Fixed, whatever the value keeps beside itself later: the crate counts on that.
+    /// All that the value may ever keep beside itself included: the crate counts on a weight that never changes.
     weight: u64,
 }
 
@@ -91,7 +99,8 @@ impl Entry {
             return Standing::Dead;
         }
         let left = i64::try_from(fresh_until).unwrap_or(i64::MAX).saturating_sub_unsigned(tick);
-        let rests = tick < self.rests_until.load(Ordering::Acquire);
+        let rests_until = self.rests_until.load(Ordering::Acquire);
+        let rests = tick < rests_until;
         let counts = self.gaps == gaps && !self.value.has_expired(now);
         if counts && tick < refresh_at || counts && tick < stale_until && rests {
             return Standing::Shown { left_millis: left };
@@ -100,8 +109,13 @@ impl Entry {
             return Standing::Due { left_millis: left };
         }
         let left_millis = left.min(-1);
-        let failing = self.failures.load(Ordering::Acquire) > 0;
-        if failing && rests { Standing::Shown { left_millis } } else { Standing::Old { left_millis } }
+        let failed = self.failures.load(Ordering::Acquire) > 0;
+        let failing = failed && tick < rests_until.saturating_add(FAILING_MILLIS);
+        match (failing, rests) {
+            (true, true) => Standing::Shown { left_millis },
+            (true, false) => Standing::Due { left_millis },
+            (false, _) => Standing::Old { left_millis },
+        }
     }
 
     /// Whether this caller is the one to refresh it.
@@ -120,6 +134,12 @@ impl Entry {
     pub(super) fn released(&self) {
         self.rests_until.store(0, Ordering::Release);
     }
+}
+
+/// The number of shards of so many bytes: a power of two, because the crate would round it up to one.
+fn shards(max_bytes: u64) -> usize {
+    let most = (max_bytes / SHARD_BYTES).clamp(1, MAX_SHARDS);
+    usize::try_from(1_u64 << most.ilog2()).unwrap_or(1)
 }
 
 /// The pause after so many failures before this one: half of it to all of it.
@@ -157,6 +177,8 @@ pub(super) struct Memory {
     entries: Option<Cache<Key, Arc<Entry>, Bytes, DefaultHashBuilder, Evictions>>,
     /// Interruptions heard of: what came before the last one is asked for again.
     gaps: AtomicU64,
+    /// Whether the last load that ended had failed.
+    store_fails: AtomicBool,
     metrics: CacheMetrics,
 }
 
@@ -165,9 +187,15 @@ impl Memory {
         let items = usize::try_from(max_bytes / USUAL_BYTES).unwrap_or(usize::MAX).max(1);
         let entries = (max_bytes > 0).then(|| {
             let (hashes, evictions) = (DefaultHashBuilder::default(), Evictions(metrics.clone()));
-            Cache::with(items, max_bytes, Bytes, hashes, evictions)
+            let mut options = OptionsBuilder::new();
+            options.shards(shards(max_bytes)).estimated_items_capacity(items).weight_capacity(max_bytes);
+            match options.build() {
+                Ok(options) => Cache::with_options(options, Bytes, hashes, evictions),
+                // It only wants what has just been given.
+                Err(_) => Cache::with(items, max_bytes, Bytes, hashes, evictions),
+            }
         });
-        Self { entries, gaps: AtomicU64::new(0), metrics }
+        Self { entries, gaps: AtomicU64::new(0), store_fails: AtomicBool::new(false), metrics }
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
@@ -182,6 +210,16 @@ impl Memory {
     /// Something may have been missed: everything is asked for again before it is shown.
     pub(super) fn doubt(&self) {
         self.gaps.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How the last load ended.
+    pub(super) fn loaded(&self, failed: bool) {
+        self.store_fails.store(failed, Ordering::Release);
+    }
+
+    /// Whether the store fails, as far as is known: then what is old is not held back for long.
+    pub(super) fn store_fails(&self) -> bool {
+        self.store_fails.load(Ordering::Acquire)
     }
 
     /// Keeps a value whose load began when `gaps` interruptions had been heard of.
@@ -204,5 +242,29 @@ impl Memory {
     #[cfg(test)]
     pub(super) fn weight(&self) -> u64 {
         self.entries.as_ref().map_or(0, Cache::weight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::Head;
+    use crate::cache::tests::echo;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn a_shard_is_never_too_small_for_a_heavy_value() {
+        const MIB: u64 = 1 << 20;
+        let shards = [1, 8, 15, 16, 64, 100, 1 << 16].map(|mib| shards(mib * MIB));
+        assert_eq!(shards, [1, 1, 1, 2, 8, 8, 64]);
+        // Four times as many as processors, as the crate would have it, are two megabytes each here.
+        let memory = Memory::new(16 * MIB, Metrics::new().unwrap().cache().clone());
+        let mut long = echo("ana", 1);
+        long.transcript = Some("a".repeat(3 << 20));
+        let value = Arc::new(Value::Head(Head::new(&Key::Recent, &[long], None)));
+        assert!((5 * MIB..8 * MIB).contains(&value.weight_bytes()));
+        let times = Times { fresh_until: 1, stale_until: 1, dead_at: 1, refresh_at: 1 };
+        memory.insert(&Key::Recent, value, times, 0);
+        assert!(memory.get(&Key::Recent).is_some());
     }
 }

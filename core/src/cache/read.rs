@@ -1,10 +1,13 @@
 //! One read: memory, else a flight of this key, else a flight of its own.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use echoes_shared::Timestamp;
+use echoes_shared::policy::TIMELINES_DEADLINE_MILLIS;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::flights::{Joined, Landed, Order, Outcome, Waiting};
 use super::lifetimes::millis;
@@ -19,6 +22,10 @@ use crate::units;
 /// How often a reader joins a flight that turns out to have begun before a write. Then it is shown what the last one brought:
 /// that was read while the reader waited.
 const MAX_ROUNDS: usize = 3;
+/// How long a load is awaited while the store fails, where memory has something to show instead: well within the deadline of
+/// those who ask for several lists at once.
+const PATIENCE: Duration = Duration::from_millis(300);
+const _: () = assert!(PATIENCE.as_millis() < TIMELINES_DEADLINE_MILLIS as u128);
 
 /// Where a reader finds itself.
 enum Boarded {
@@ -84,9 +91,9 @@ impl Tiers {
                 }
                 Boarded::Begun(departure, waiting) => {
                     self.depart(departure, Errand::new(key, now), load);
-                    let landed = match landed(waiting).await {
+                    let landed = match self.landed(waiting, key, now).await {
                         Ok(landed) => landed,
-                        Err(error) => return self.instead(key, now).ok_or(error),
+                        Err(instead) => return instead,
                     };
                     units::consume(landed.units);
                     // What its own load read was read after this reader had come: it may see that, whoever else may not.
@@ -96,9 +103,9 @@ impl Tiers {
                 Boarded::Full => break,
             };
             self.metrics.coalesced();
-            let landed = match landed(waiting).await {
+            let landed = match self.landed(waiting, key, now).await {
                 Ok(landed) => landed,
-                Err(error) => return self.instead(key, now).ok_or(error),
+                Err(instead) => return instead,
             };
             if landed.counts {
                 return Ok(self.cached(&landed, true, now));
@@ -244,6 +251,25 @@ impl Tiers {
             self.metrics.discarded();
         }
         Landed { value, below: below.into(), counts, units }
+    }
+
+    /// What a flight brings; else what is shown instead: at its end, or earlier if it tarries and others have failed before it.
+    async fn landed(
+        &self,
+        waiting: Waiting,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<Landed, Result<Cached, StoreError>> {
+        let mut landing = pin!(landed(waiting));
+        if let Ok(outcome) = timeout(PATIENCE, &mut landing).await {
+            return outcome.map_err(|error| self.instead(key, now).ok_or(error));
+        }
+        if self.memory.store_fails()
+            && let Some(cached) = self.instead(key, now)
+        {
+            return Err(Ok(cached));
+        }
+        landing.await.map_err(|error| self.instead(key, now).ok_or(error))
     }
 
     /// What is shown where the store has failed.

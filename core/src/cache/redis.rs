@@ -143,6 +143,11 @@ impl Redis {
         let _ = link.changes().wait_for(Option::is_some).await;
     }
 
+    /// Whether Redis is not even asked: it is away, or cannot be believed yet.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.there().is_none()
+    }
+
     /// One round trip: generation and value.
     pub(super) async fn look(&self, key: &str) -> Look {
         let Some((link, live, epoch)) = self.there() else { return Look::Away };
@@ -261,6 +266,18 @@ impl Redis {
             // Nobody may be listening yet.
             let _ = self.heard.send(Heard::Gap);
         }
+    }
+
+    /// The last count that [`Redis::untold`] said.
+    pub(super) fn known_untold(&self) -> u64 {
+        self.link.as_ref().map_or(0, |link| link.known_untold())
+    }
+
+    /// The count has fallen to this: what bears its number from before must not count, here or elsewhere.
+    pub(super) fn recount(&self, count: u64) {
+        self.link.iter().for_each(|link| link.recount(count));
+        // Nobody may be listening yet.
+        let _ = self.heard.send(Heard::Gap);
     }
 
     /// What the other processes say from now on. A listener that falls behind is told so by the channel, and has a gap too.

@@ -59,6 +59,8 @@ impl Tiers {
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
         let watch = Stopwatch::start();
+        // Since when what a shared tier shows is known to count.
+        let mut looked_at = (self.clock)();
         let name = errand.key.to_string();
         let mut walk = Walk::new(self.memcached.is_some(), errand.at_least, errand.settled_millis_ago);
         let mut ask = if self.redis.is_some() { Ask::Look } else { Ask::Load(None) };
@@ -66,7 +68,10 @@ impl Tiers {
         loop {
             let Some(redis) = &self.redis else { return self.load(errand, walk, None, watch, load).await };
             ask = match ask {
-                Ask::Look => self.look(redis, &name, errand, &mut walk).await,
+                Ask::Look => {
+                    looked_at = (self.clock)();
+                    self.look(redis, &name, errand, &mut walk).await
+                }
                 Ask::Fetch => self.fetch_far(&name, errand, &mut walk).await,
                 Ask::Promote { envelope, left } => {
                     let kept = redis.keep(&name, envelope.stamp, None, envelope.encode(), left).await;
@@ -88,6 +93,8 @@ impl Tiers {
                 Ask::Show(found) => {
                     let below = walk.steps(Some(&found));
                     let Found { value, fresh, .. } = found;
+                    let most_millis = fresh.millis.min(millis(self.lifetimes.memory));
+                    let fresh = Freshness { millis: most_millis.saturating_sub(self.since(looked_at)), ..fresh };
                     return Ok(Fetched { value, below, fresh, discarded: false });
                 }
             };
@@ -96,6 +103,9 @@ impl Tiers {
 
     async fn look(&self, redis: &Redis, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
         let watch = Stopwatch::start();
+        if redis.is_left_out() {
+            self.metrics.request(Tier::L2, CacheOutcome::Error);
+        }
         let look = redis.look(name).await;
         let (ask, outcome) = walk.looked(look, &self.lifetimes, |envelope| self.open(envelope, errand.now));
         if let Some(outcome) = outcome {
@@ -107,12 +117,14 @@ impl Tiers {
 
     async fn fetch_far(&self, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
         let watch = Stopwatch::start();
-        let bytes = match &self.memcached {
-            Some(memcached) => memcached.get(name).await,
-            None => None,
+        let (bytes, away) = match &self.memcached {
+            Some(memcached) => (memcached.get(name).await, memcached.is_left_out(name)),
+            None => (None, false),
         };
+        let nothing = bytes.is_none();
         let (ask, outcome) =
             walk.fetched(bytes.as_ref(), &self.lifetimes, |envelope| self.open(envelope, errand.now));
+        let outcome = if nothing && away { CacheOutcome::Error } else { outcome };
         self.metrics.took(Tier::L3, watch.elapsed());
         self.metrics.request(Tier::L3, outcome);
         ask
@@ -140,9 +152,10 @@ impl Tiers {
         F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
     {
         let left = FLIGHT_DEADLINE.saturating_sub(watch.elapsed()).max(MIN_LOAD_DEADLINE);
-        let watch = Stopwatch::start();
+        let (watch, began_at) = (Stopwatch::start(), (self.clock)());
         let loaded = within(left, load).await;
         self.metrics.loaded(watch.elapsed());
+        self.memory.loaded(loaded.is_err());
         let lease = right.as_ref().and_then(|right| right.lease).map(|token| Lease { token });
         let value = match loaded {
             Ok(loaded) => Arc::new(loaded.into_value(&errand.key, &self.departed)),
@@ -155,7 +168,7 @@ impl Tiers {
         };
         let fill = |walk: &Walk<_>| {
             let settling = walk.settling_millis(right.as_ref(), &self.lifetimes);
-            Fill::new(&self.lifetimes, settling, millis(watch.elapsed()), value.is_absent())
+            Fill::new(&self.lifetimes, settling, self.since(began_at), value.is_absent())
         };
         let mut discarded = false;
         if let Some(right) = &right {
@@ -168,6 +181,11 @@ impl Tiers {
         Ok(Fetched { value, below: walk.steps(None), fresh, discarded })
     }
 
+    /// Milliseconds since a moment of the monotonic clock.
+    fn since(&self, tick: u64) -> u64 {
+        (self.clock)().saturating_sub(tick)
+    }
+
     /// Keeps a loaded value in the shared tiers, if its right still holds.
     async fn keep(&self, errand: &Errand, right: &Right, lease: Option<&Lease>, fill: &Fill, value: &Value) -> Kept {
         let Some(redis) = &self.redis else { return Kept::Away };
@@ -178,7 +196,9 @@ impl Tiers {
         let kept = redis.keep(&name, right.stamp, lease, envelope(fill.redis_millis), life).await;
         if let (Kept::Yes, Some(memcached), false) = (kept, &self.memcached, fill.memory.brief) {
             let life = Duration::from_millis(fill.memcached_millis);
-            memcached.set(&name, envelope(fill.memcached_millis), life).await;
+            let (memcached, envelope) = (Arc::clone(memcached), envelope(fill.memcached_millis));
+            // Nobody waits for it, since nothing depends on it; it ends by its own deadline.
+            tokio::spawn(async move { memcached.set(&name, envelope, life).await });
         }
         kept
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use echoes_shared::policy::TIMELINES_DEADLINE_MILLIS;
 
 use super::Lifetimes;
 use super::envelope::Envelope;
@@ -12,8 +13,10 @@ use super::redis::{Begin, Kept, Look, Stamp};
 use super::trail::{self, L2, L3, Step};
 use crate::metrics::CacheOutcome;
 
-/// For how long another process's load is awaited at most.
-const MAX_WAIT: Duration = Duration::from_millis(500);
+/// For how long another process's load is awaited at most. After it there is time left to load for who asks for several lists
+/// at once.
+const MAX_WAIT: Duration = Duration::from_millis(200);
+const _: () = assert!(MAX_WAIT.as_millis() * 2 < TIMELINES_DEADLINE_MILLIS as u128);
 
 /// What a walk wants next.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -270,17 +273,34 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    /// For what was loaded within `took_millis`. `settling_millis` is for how long, counted from before the load, the indexes
-    /// may be behind: what was read of them is then loaded again.
+    /// For what was loaded within `took_millis`, by which memory's part is shorter: it counts from before the load.
+    /// `settling_millis` is for how long, counted from before the load too, the indexes may be behind: what was read of them is
+    /// then loaded again.
     pub(super) fn new(lifetimes: &Lifetimes, settling_millis: Option<u64>, took_millis: u64, absent: bool) -> Self {
         let settled = settling_millis.map(|left| left.saturating_sub(took_millis));
         let absence = absent.then(|| millis(lifetimes.absence));
         let most = settled.into_iter().chain(absence).min();
         let within = |lifetime| most.unwrap_or(u64::MAX).min(millis(lifetime));
+        let memory_millis = millis(lifetimes.memory).saturating_sub(took_millis);
         Self {
-            memory: Freshness { millis: within(lifetimes.memory), brief: most.is_some() },
+            memory: Freshness { millis: most.unwrap_or(u64::MAX).min(memory_millis), brief: most.is_some() },
             redis_millis: within(lifetimes.redis),
             memcached_millis: within(lifetimes.memcached),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_counts_from_before_the_load() {
+        let lifetimes = Lifetimes::default();
+        let fill = Fill::new(&lifetimes, None, 1_500, false);
+        assert_eq!(fill.memory, Freshness { millis: 3_500, brief: false });
+        assert_eq!(fill.redis_millis, 3_600_000, "that counts from the beginning in the envelope");
+        assert_eq!(Fill::new(&lifetimes, Some(2_000), 1_500, false).memory, Freshness { millis: 500, brief: true });
+        assert_eq!(Fill::new(&lifetimes, None, 60_000, false).memory.millis, 0);
     }
 }

@@ -71,10 +71,11 @@ impl FromStr for RedisUrl {
     /// The message never repeats the text, which may hold a password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = ["redis://", "rediss://"].iter().any(|scheme| text.starts_with(scheme));
-        if known && text.into_connection_info().is_ok() {
+        // `#insecure` would have TLS believe anybody.
+        if known && !text.contains('#') && text.into_connection_info().is_ok() {
             return Ok(Self(text.to_owned()));
         }
-        Err("must be redis://[user:password@]host[:port][/db]")
+        Err("must be redis://[user:password@]host[:port][/db], or rediss:// for TLS, and nothing after it")
     }
 }
 
@@ -176,6 +177,7 @@ mod tests {
             (REDIS, "redis://u:a-secret@cache.example:port"),
             (REDIS, "redis://u:a-secret@cache.example/db"),
             (REDIS, "redis://"),
+            (REDIS, "rediss://u:a-secret@h:6380/#insecure"),
             (MEMCACHED, ""),
             (MEMCACHED, "cache.example"),
             (MEMCACHED, ":11211"),

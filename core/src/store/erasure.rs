@@ -4,7 +4,7 @@
 //! region then goes its own way (`decision`): it *walks* through everything that the person has in its table, buries the
 //! echoes whose home it is, and writes down what it found: how many live on, and the sum of all tombstones. It walks again
 //! while something lives or another region found something else. When all regions have found the same and nothing that lives, they
-//! *agree*; what a core that could not be told, and edges after it, may still show is gone 75 s later, and then it is *done*.
+//! *agree*; what a core that could not be told, and edges after it, may still show is gone 77 s later, and then it is *done*.
 //!
 //! Why nothing can come back then, whatever came late and in whatever order:
 //!

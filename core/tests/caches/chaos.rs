@@ -1,7 +1,7 @@
 //! Writers and readers with every tier on, while tiers and cores are killed, hung and started again: no read is older than allowed.
 //!
-//! The bounds: nothing in the process that took the write; two seconds in its region; and where something was broken at the time,
-//! the ten seconds for which memory may show a value without asking.
+//! The bounds: nothing in the process that took the write (the engine's indexes do not lag); two seconds in its region; and where something was broken at the time,
+//! the twelve seconds for which memory may show a value without asking.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 /// What is told reaches every process of the region within this, while nothing is broken (design: *within 2 s in its region*).
 pub const TOLD: Duration = Duration::from_secs(2);
-/// What could not be told: the lifetime of a value in memory, 5 s fresh and 5 s stale.
-pub const UNTOLD: Duration = Duration::from_secs(10);
+/// What could not be told: the lag of the indexes, and the lifetime of a value in memory, 5 s fresh and 5 s stale.
+pub const UNTOLD: Duration = Duration::from_secs(echoes_shared::policy::CORE_MEMORY_SECONDS);
 
 /// One life of one core: a process that was killed and started again is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

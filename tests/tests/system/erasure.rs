@@ -13,7 +13,7 @@ super::trials!(
 super::trials!(FAULTS: a_partitioned_region_is_waited_for);
 
 const URL: &str = "/v1/users/me/erasure";
-/// Ten seconds until no old create can come, a few looks, and 75 s besides; on a machine that is busy with other trials.
+/// Ten seconds until no old create can come, a few looks, and 77 s besides; on a machine that is busy with other trials.
 const DONE_WITHIN: Duration = Duration::from_secs(180);
 
 fn erase(ana: &Person) -> Request {

@@ -79,7 +79,7 @@ impl Server {
         .await;
     }
 
-    #[cfg(test)]
+    /// Whether it is left out until a probe is answered.
     pub(super) fn is_away(&self) -> bool {
         self.health.is_away()
     }

@@ -1,5 +1,7 @@
 //! Which life of which Redis an answer is from, and the stamp that a value must bear to count in it.
 
+use std::time::Duration;
+
 use ::redis::{Cmd, Pipeline};
 use sha1::{Digest as _, Sha1};
 
@@ -75,6 +77,15 @@ impl Epoch {
     }
 }
 
+/// How long this life has lasted, at least: as long as the server, unless it was promoted or may have been. What it was told in
+/// that time it has not lost, so a generation that is older is as old as it says.
+pub(super) fn lived(server: &str, replication: &str) -> Duration {
+    let never_promoted = field(replication, "master_replid2").is_some_and(|id| id.bytes().all(|digit| digit == b'0'));
+    let uptime = field(server, "uptime_in_seconds").and_then(|seconds| seconds.parse().ok());
+    // Redis counts the seconds of a clock that have begun: one more than have passed.
+    Duration::from_secs(uptime.filter(|_| never_promoted).map_or(0, |seconds: u64| seconds.saturating_sub(1)))
+}
+
 /// `name:value` on a line of its own.
 fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?.trim();
@@ -94,6 +105,16 @@ mod tests {
         assert_eq!(Ok(epoch), Epoch::read(SERVER, MASTER));
         assert_ne!(Ok(epoch), Epoch::read(&SERVER.replace("aaaa", "aaab"), MASTER));
         assert_ne!(Ok(epoch), Epoch::read(SERVER, &MASTER.replace("bbbb", "bbbc")));
+    }
+
+    #[test]
+    fn a_life_is_as_long_as_its_server_unless_it_was_promoted() {
+        let server = format!("{SERVER}uptime_in_seconds:7200\r\n");
+        let first = MASTER.replace("cccc", &"0".repeat(40));
+        assert_eq!(lived(&server, &first), Duration::from_secs(7_199));
+        for (server, replication) in [(&*server, MASTER), (&server, "role:master\r\n"), (SERVER, &first), ("", "")] {
+            assert_eq!(lived(server, replication), Duration::ZERO);
+        }
     }
 
     #[test]

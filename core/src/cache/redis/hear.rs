@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ::redis::Msg;
 use ::redis::aio::{PubSubSink, PubSubStream};
+use ::redis::{Msg, RedisError};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::sync::broadcast;
@@ -64,9 +64,19 @@ impl Word {
 pub(super) async fn listen(link: Arc<Link>, me: Process, heard: broadcast::Sender<Heard>) {
     let mut pauses = Pauses::new(&link.patience);
     let mut changes = link.changes();
+    let mut silent = false;
     loop {
         let Ok(Some(live)) = changes.wait_for(Option::is_some).await.map(|live| live.clone()) else { return };
-        if let Ok(Some((sink, stream))) = timeout(link.patience.handshake, subscribe(&link)).await {
+        let subscribed = timeout(link.patience.handshake, subscribe(&link)).await;
+        if !matches!(subscribed, Ok(Ok(_))) && !silent {
+            let why = match &subscribed {
+                Ok(Err(error)) => error.to_string(),
+                _ => "it does not answer in time".to_owned(),
+            };
+            tracing::warn!(why, "what other processes say cannot be heard: their changes are shown late");
+        }
+        silent = !matches!(subscribed, Ok(Ok(_)));
+        if let Ok(Ok((sink, stream))) = subscribed {
             // Nobody listening is no failure.
             let _ = heard.send(Heard::Gap);
             pauses.forget();
@@ -81,10 +91,10 @@ pub(super) async fn listen(link: Arc<Link>, me: Process, heard: broadcast::Sende
     }
 }
 
-async fn subscribe(link: &Link) -> Option<(PubSubSink, PubSubStream)> {
-    let (mut sink, stream) = link.client.get_async_pubsub().await.ok()?.split();
-    sink.subscribe(&link.names.channel).await.ok()?;
-    Some((sink, stream))
+async fn subscribe(link: &Link) -> Result<(PubSubSink, PubSubStream), RedisError> {
+    let (mut sink, stream) = link.client.get_async_pubsub().await?.split();
+    sink.subscribe(&link.names.channel).await?;
+    Ok((sink, stream))
 }
 
 /// Until the subscription ends, no longer answers, or the link leads elsewhere.

@@ -31,7 +31,7 @@ const UNKNOWN: u64 = u64::MAX;
 pub(super) struct Patience {
     /// One command, from the wish to the answer. A miss costs less than this, so waiting longer never pays.
     pub command: Duration,
-    /// Connecting, and telling Redis what it missed.
+    /// Connecting, and telling Redis of a change, now or afterwards.
     pub handshake: Duration,
     /// Between two looks whether it is still the Redis that it was.
     pub beat: Duration,
@@ -62,6 +62,8 @@ pub(super) struct Live {
     pub epoch: Epoch,
     /// Since when it is there.
     pub since: Stopwatch,
+    /// How long that life had lasted by then, at least.
+    pub lived: Duration,
     connection: MultiplexedConnection,
     failures: AtomicU32,
 }
@@ -77,8 +79,9 @@ pub(super) struct Link {
     pending: Mutex<Pending>,
     /// How many writes the region's Redis was not told of, or [`UNKNOWN`].
     untold: AtomicU64,
-    /// Since when that is known. Locked while it changes, and written first.
-    news: Mutex<Stopwatch>,
+    /// The last number that was known, and since when; of the first writes nobody knows when they were. Locked while it changes,
+    /// and written first.
+    news: Mutex<(u64, Option<Stopwatch>)>,
     metrics: Metrics,
 }
 
@@ -91,7 +94,7 @@ impl Link {
             live: watch::Sender::new(None),
             pending: Mutex::default(),
             untold: AtomicU64::new(0),
-            news: Mutex::new(Stopwatch::start()),
+            news: Mutex::new((0, None)),
             metrics,
         }
     }
@@ -112,20 +115,39 @@ impl Link {
     /// Redis was not told of so many writes; `true` where that is news. It only grows, whichever answer of the store is late.
     pub(super) fn untold(&self, count: u64) -> bool {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = self.untold.load(Ordering::SeqCst);
-        let newer = known == UNKNOWN || known < count;
-        if newer {
-            *news = Stopwatch::start();
-            self.untold.store(count, Ordering::SeqCst);
+        let was_unknown = self.untold.load(Ordering::SeqCst) == UNKNOWN;
+        let grew = news.0 < count;
+        if grew {
+            *news = (count, Some(Stopwatch::start()));
         }
-        newer
+        if grew || was_unknown {
+            self.untold.store(news.0, Ordering::SeqCst);
+        }
+        grew || was_unknown
     }
 
-    /// For how long this process has known what it knows of this Redis. What was written shortly before (and lost by Redis, or
+    /// The last count that was known.
+    pub(super) fn known_untold(&self) -> u64 {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// The count is lower than it was: the store has been restored. What was kept under that number once must not count again, so
+    /// everything ends, before anything is read again.
+    pub(super) fn recount(&self, count: u64) {
+        let mut pending = self.pending();
+        pending.add_everything();
+        self.live.send_replace(None);
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        *news = (count, Some(Stopwatch::start()));
+        self.untold.store(count, Ordering::SeqCst);
+    }
+
+    /// For how long this life of Redis has lasted with the count of now, as far as this process knows. What was written shortly before (and lost by Redis, or
     /// never told) may be younger than any generation says: a fill is as young as this. To be asked after [`Link::epoch`].
     pub(super) fn known_for(&self, live: &Live) -> Duration {
-        let news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
-        live.since.elapsed().min(news.elapsed())
+        let (_, news) = *self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let lived = live.lived.saturating_add(live.since.elapsed());
+        news.map_or(lived, |news| lived.min(news.elapsed()))
     }
 
     /// The connection of now, if Redis is there.
@@ -208,7 +230,8 @@ impl Link {
             live
         };
         let ending = Ending::of(&self.names, &keys, &message);
-        let told = ending.tell(self, &live, self.patience.command).await.is_ok();
+        // It waits for longer than a reader: to be in doubt about a change costs the region everything that is kept.
+        let told = ending.tell(self, &live, self.patience.handshake).await.is_ok();
         if !told {
             let mut pending = self.pending();
             self.remember(&mut pending, keys, message);
@@ -264,7 +287,8 @@ impl Link {
         let answer = question.query_async::<(String, String, u8)>(&mut connection);
         let (server, replication, _) = timeout(self.patience.command, answer).await.map_err(|_| Refusal::Slow)??;
         let epoch = Epoch::read(&server, &replication)?;
-        Ok(Live { number, epoch, since: Stopwatch::start(), connection, failures: AtomicU32::new(0) })
+        let (since, lived) = (Stopwatch::start(), epoch::lived(&server, &replication));
+        Ok(Live { number, epoch, since, lived, connection, failures: AtomicU32::new(0) })
     }
 
     /// Tells Redis what it missed, and only then gives the connection to readers.

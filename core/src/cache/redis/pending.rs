@@ -45,6 +45,11 @@ impl Pending {
         self.overflow();
     }
 
+    /// Nothing counts any more.
+    pub(super) fn add_everything(&mut self) {
+        self.give_up_detail();
+    }
+
     /// What to tell next; it is no longer remembered here.
     pub(super) fn next(&mut self) -> Option<Batch> {
         if std::mem::take(&mut self.everything) {

@@ -50,6 +50,17 @@ async fn a_hung_redis_is_noticed_while_nobody_asks() {
 }
 
 #[tokio::test]
+async fn a_redis_that_is_slow_for_a_moment_is_told_all_the_same() {
+    let server = Server::start().await;
+    let proxy = FaultProxy::before(server.address()).await;
+    let patience = Patience { command: Duration::from_millis(30), beat: MINUTE, ..CALM };
+    let redis = process(&url(proxy.address), patience).until_there().await;
+    proxy.set(Mode::Delay(Duration::from_millis(100)));
+    assert!(redis.invalidate(&["key".to_owned()], Bytes::new()).await);
+    assert!(!redis.is_away());
+}
+
+#[tokio::test]
 async fn where_nothing_listens_nobody_waits_and_a_server_that_comes_is_found() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let redis = process(&format!("redis://127.0.0.1:{port}"), CALM);

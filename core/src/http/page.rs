@@ -73,8 +73,9 @@ fn conditional(
 
 /// Whether the caller has what this tag names, by weak comparison.
 pub(super) fn is_known(tag: &HeaderValue, request: &HeaderMap) -> bool {
-    let known = request.get(IF_NONE_MATCH).and_then(|header| header.to_str().ok());
-    known.is_some_and(|known| tag.to_str().is_ok_and(|tag| etag::none_match(known, tag)))
+    // A list may come in several lines (RFC 9110, section 5.3).
+    let mut known = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    known.any(|known| tag.to_str().is_ok_and(|tag| etag::none_match(known, tag)))
 }
 
 fn varying(mut response: Response) -> Response {

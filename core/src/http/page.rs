@@ -164,6 +164,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tag_is_known_by_whichever_line_names_it() {
+        let mut headers = HeaderMap::new();
+        for line in ["\"a\", \"b\"", "W/\"c\""] {
+            headers.append(IF_NONE_MATCH, line.parse().unwrap());
+        }
+        for (tag, known) in [("\"a\"", true), ("\"c\"", true), ("\"d\"", false)] {
+            assert_eq!(is_known(&HeaderValue::from_static(tag), &headers), known, "{tag}");
+        }
+    }
+
+    #[test]
     fn gzip_is_for_who_wants_it() {
         let takes = |lists: &[&str]| {
             let mut headers = HeaderMap::new();

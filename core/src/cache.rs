@@ -34,7 +34,8 @@
 //! from the beginning of its load ([`Lifetimes::untold`], which adds the time that an index may be behind): a write that is only
 //! counted is known before that. A process that dies after the store took a write and before its writer was answered has told
 //! nobody ([`Lifetimes::unheard`]), and what the other regions write nobody tells yet: therefore [`Lifetimes::without_stream`].
-//! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was invalidated here.
+//! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was
+//! invalidated here by a write that the store took ([`Certainty`]).
 //! `model.rs` tries all orders of these events in small worlds, and that each of these rules is needed for these bounds.
 
 mod departed;
@@ -68,6 +69,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use echoes_shared::{Echo, EchoId, Emotion, Region, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::clock;
@@ -132,6 +134,19 @@ pub struct Change {
     pub emotion: Option<Emotion>,
     /// Whether the echo has been deleted: then it is never shown again.
     pub gone: bool,
+}
+
+/// How certain it is that a change was made, which decides what becomes of what is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Certainty {
+    /// The store has taken it: nothing from before is ever shown again.
+    #[default]
+    Done,
+    /// The store has not answered. Everything that the change would be seen in is asked for again before it is shown, and shown
+    /// from before only if the store fails: else each write that fails in an outage would take away what outlasts it.
+    Perhaps,
+    /// Somebody was shown what is old: the same of the echo and its person's lists alone.
+    Shown,
 }
 
 impl Cache {
@@ -230,36 +245,60 @@ impl Cache {
     ///
     /// Call it after the store has taken the write and before the writer is answered. It goes on if its caller goes away.
     pub async fn tell(&self, changes: &[Change]) {
-        self.forget(changes);
+        self.tell_of(changes, Certainty::Done).await;
+    }
+
+    /// The same of changes that may not be certain.
+    pub async fn tell_of(&self, changes: &[Change], certainty: Certainty) {
+        self.heed(changes, certainty);
         if self.0.redis.is_none() || changes.is_empty() {
             return;
         }
         let (cache, changes) = (self.clone(), changes.to_vec());
         // A task that ended by a fault has been logged by the runtime; the bound of a lost message holds.
-        let _ = tokio::spawn(async move { cache.tell_others(&changes).await }).await;
+        let _ = tokio::spawn(async move { cache.tell_others(&changes, certainty).await }).await;
     }
 
-    async fn tell_others(&self, changes: &[Change]) {
+    async fn tell_others(&self, changes: &[Change], certainty: Certainty) {
         let Some(redis) = &self.0.redis else { return };
         for changes in changes.chunks(messages::MAX_CHANGES) {
-            let keys: BTreeSet<Key> = changes.iter().flat_map(Change::keys).collect();
+            let keys: BTreeSet<Key> = changes.iter().flat_map(|change| certainty.keys(change)).collect();
             let names: Vec<String> = keys.iter().map(Key::to_string).collect();
-            let told = redis.invalidate(&names, messages::write(changes)).await;
-            if !told && let Some(store) = self.0.store.get() {
+            let told = redis.invalidate(&names, messages::write(changes, certainty)).await;
+            if !told
+                && certainty != Certainty::Shown
+                && let Some(store) = self.0.store.get()
+            {
                 untold::count(&self.0, store).await;
             }
             // What Redis showed while it did not know may have been kept meanwhile.
-            self.forget(changes);
+            self.heed(changes, certainty);
         }
     }
 
     /// The part of [`Cache::tell`] that waits for nobody: this process alone.
     pub fn forget(&self, changes: &[Change]) {
+        self.heed(changes, Certainty::Done);
+    }
+
+    /// The part of [`Cache::tell_of`] that waits for nobody.
+    pub fn heed(&self, changes: &[Change], certainty: Certainty) {
         let tick = (self.0.clock)();
         for change in changes.iter().filter(|change| change.gone) {
-            self.0.departed.forget(change.echo, tick);
+            match certainty {
+                Certainty::Done => self.0.departed.forget(change.echo, tick),
+                Certainty::Perhaps | Certainty::Shown => self.0.departed.suspect(change.echo, tick),
+            }
         }
-        self.0.forget(changes.iter().flat_map(Change::keys), tick);
+        for key in changes.iter().flat_map(|change| certainty.keys(change)) {
+            self.0.forget_key(&key, certainty, tick);
+        }
+    }
+
+    /// An echo that was about to be deleted, as [`Cache::heed`] was told, was not; it is shown again where nobody else has
+    /// deleted it.
+    pub fn lives(&self, echo: EchoId) {
+        self.0.departed.lives(echo);
     }
 
     /// Whether this process knows that `echo` has been deleted, whatever the store's indexes still list.
@@ -271,18 +310,29 @@ impl Cache {
     pub fn forget_person(&self, user: &UserId, up_to: Timestamp) {
         let tick = (self.0.clock)();
         self.0.departed.forget_person(user, up_to, tick);
-        self.0.forget(key::lists_of(user), tick);
+        key::lists_of(user).for_each(|key| self.0.forget_key(&key, Certainty::Done, tick));
+    }
+}
+
+impl Certainty {
+    /// What a change of this certainty is, or may be, seen in.
+    fn keys(self, change: &Change) -> Vec<Key> {
+        match self {
+            Self::Done | Self::Perhaps => change.keys().collect(),
+            Self::Shown => change.own_keys().collect(),
+        }
     }
 }
 
 impl Tiers {
-    /// Takes keys out of memory, and their flights' right to come in.
-    fn forget(&self, keys: impl Iterator<Item = Key>, tick: u64) {
-        let settle_millis = millis(self.lifetimes.settle);
-        for key in keys {
-            let mut order = self.flights.order();
-            order.forget(&key, tick, settle_millis);
-            self.memory.remove(&key);
+    /// Takes a key's value out of memory, or leaves it for the store's failure alone; and its flight's right to come in.
+    fn forget_key(&self, key: &Key, certainty: Certainty, tick: u64) {
+        let mut order = self.flights.order();
+        order.forget(key, tick, millis(self.lifetimes.settle));
+        match (certainty, self.memory.get(key)) {
+            (Certainty::Done, _) => self.memory.remove(key),
+            (Certainty::Perhaps | Certainty::Shown, Some(entry)) => entry.doubt(),
+            (Certainty::Perhaps | Certainty::Shown, None) => {}
         }
     }
 
@@ -314,7 +364,7 @@ impl Tiers {
             Heard::Message(message) => message,
         };
         match messages::read(message) {
-            News::Changes(changes) => Cache(self).forget(&changes),
+            News::Changes(changes, certainty) => Cache(self).heed(&changes, certainty),
             News::Unknown => {
                 tracing::warn!(bytes = message.len(), "another process said what this one does not understand");
                 self.memory.doubt();

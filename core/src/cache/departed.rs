@@ -1,6 +1,6 @@
 //! What this process knows to be deleted. The store's indexes list an echo for moments after its tombstone was put.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -30,7 +30,8 @@ struct Halves {
 
 #[derive(Debug, Default)]
 struct Names {
-    echoes: HashSet<EchoId>,
+    /// Whether each is known to be deleted; else it is about to be, and may be given back.
+    echoes: HashMap<EchoId, bool>,
     people: HashMap<UserId, Timestamp>,
 }
 
@@ -40,7 +41,7 @@ impl Names {
     }
 
     fn hides(&self, user: &UserId, id: EchoId) -> bool {
-        self.echoes.contains(&id) || self.people.get(user).is_some_and(|up_to| id.timestamp() <= *up_to)
+        self.echoes.contains_key(&id) || self.people.get(user).is_some_and(|up_to| id.timestamp() <= *up_to)
     }
 }
 
@@ -48,8 +49,26 @@ impl Departed {
     /// Never shows this echo again. `tick` is [`crate::clock::monotonic_millis`].
     pub(super) fn forget(&self, id: EchoId, tick: u64) {
         self.learn(tick, |names| {
-            names.echoes.insert(id);
+            names.echoes.insert(id, true);
         });
+    }
+
+    /// Does not show this echo, which is about to be deleted, until [`Departed::lives`] says that it was not.
+    pub(super) fn suspect(&self, id: EchoId, tick: u64) {
+        self.learn(tick, |names| {
+            names.echoes.entry(id).or_insert(false);
+        });
+    }
+
+    /// The echo was not deleted after all, unless it is known to be.
+    pub(super) fn lives(&self, id: EchoId) {
+        let mut halves = self.halves.write().unwrap_or_else(PoisonError::into_inner);
+        let Halves { newer, older, .. } = &mut *halves;
+        for names in [newer, older] {
+            if names.echoes.get(&id) == Some(&false) {
+                names.echoes.remove(&id);
+            }
+        }
     }
 
     /// Never shows an echo of this person of up to a time again.
@@ -108,6 +127,22 @@ mod tests {
         assert!(departed.hides(&early.user_id, early.echo_id));
         assert!(!departed.hides(&late.user_id, late.echo_id));
         assert!(!departed.hides(&stranger.user_id, stranger.echo_id));
+    }
+
+    #[test]
+    fn who_was_only_about_to_be_deleted_may_come_back() {
+        let departed = Departed::default();
+        let (one, other) = (echo("ana", 1), echo("ana", 2));
+        departed.suspect(one.echo_id, 0);
+        departed.suspect(other.echo_id, 0);
+        departed.forget(other.echo_id, 0);
+        departed.suspect(other.echo_id, 0);
+        for echo in [&one, &other] {
+            assert!(departed.hides(&echo.user_id, echo.echo_id));
+            departed.lives(echo.echo_id);
+        }
+        assert!(!departed.hides(&one.user_id, one.echo_id));
+        assert!(departed.hides(&other.user_id, other.echo_id), "somebody else deleted it");
     }
 
     #[test]

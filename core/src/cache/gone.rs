@@ -4,7 +4,7 @@ use super::Change;
 use crate::store::Gone;
 
 impl From<Gone> for Change {
-    fn from(Gone { user, echo, emotion }: Gone) -> Self {
+    fn from(Gone { user, echo, emotion, .. }: Gone) -> Self {
         Self { user, echo, emotion, gone: true }
     }
 }

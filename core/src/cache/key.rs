@@ -49,6 +49,14 @@ impl Change {
     }
 }
 
+impl Change {
+    /// The echo and the lists of its person alone.
+    pub(super) fn own_keys(&self) -> impl Iterator<Item = Key> {
+        let of_emotions = Emotion::ALL.iter().map(|&emotion| Key::TimelineOf(self.user.clone(), emotion));
+        [Key::Echo(self.echo), Key::Timeline(self.user.clone())].into_iter().chain(of_emotions)
+    }
+}
+
 /// Every list that could hold an echo of this person.
 pub(super) fn lists_of(user: &UserId) -> impl Iterator<Item = Key> {
     let of_emotions = |&emotion| [Key::Feed(emotion), Key::TimelineOf(user.clone(), emotion)];

@@ -41,8 +41,8 @@ pub(super) struct Entry {
     /// Until then it is left to whoever refreshes it, or to the pause after a failure.
     rests_until: AtomicU64,
     failures: AtomicU32,
-    /// The number of interruptions that had been heard of when it came.
-    gaps: u64,
+    /// The number of interruptions that had been heard of when it came; a number that there never is once it is doubted alone.
+    gaps: AtomicU64,
     /// All that the value may ever keep beside itself included: the crate counts on a weight that never changes.
     weight: u64,
 }
@@ -101,7 +101,7 @@ impl Entry {
         let left = i64::try_from(fresh_until).unwrap_or(i64::MAX).saturating_sub_unsigned(tick);
         let rests_until = self.rests_until.load(Ordering::Acquire);
         let rests = tick < rests_until;
-        let counts = self.gaps == gaps && !self.value.has_expired(now);
+        let counts = self.gaps.load(Ordering::Acquire) == gaps && !self.value.has_expired(now);
         if counts && tick < refresh_at || counts && tick < stale_until && rests {
             return Standing::Shown { left_millis: left };
         }
@@ -128,6 +128,11 @@ impl Entry {
     pub(super) fn failed(&self, tick: u64) {
         let failures = self.failures.fetch_add(1, Ordering::AcqRel);
         self.rests_until.store(tick.saturating_add(backoff_millis(failures)), Ordering::Release);
+    }
+
+    /// It may be old: it is asked for again before it is shown, and shown only if that fails.
+    pub(super) fn doubt(&self) {
+        self.gaps.store(u64::MAX, Ordering::Release);
     }
 
     /// Gives a claim back that came to nothing.
@@ -226,7 +231,7 @@ impl Memory {
     pub(super) fn insert(&self, key: &Key, value: Arc<Value>, times: Times, gaps: u64) {
         let Some(entries) = &self.entries else { return };
         let weight = value.weight_bytes().saturating_add(ENTRY_BYTES);
-        let (rests_until, failures) = (AtomicU64::new(0), AtomicU32::new(0));
+        let (rests_until, failures, gaps) = (AtomicU64::new(0), AtomicU32::new(0), AtomicU64::new(gaps));
         entries.insert(key.clone(), Arc::new(Entry { value, times, rests_until, failures, gaps, weight }));
         self.metrics.holds_bytes(entries.weight());
     }

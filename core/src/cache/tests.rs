@@ -350,7 +350,7 @@ async fn an_interruption_makes_everything_be_asked_for_again() {
     Arc::clone(&cache.0).hear(&Heard::Message("what is this".into()));
     assert!(cache.peek(&KEY, now()).is_none());
     read(&cache, 3).await.unwrap();
-    let other = messages::write(&[change(3, true)]);
+    let other = messages::write(&[change(3, true)], Certainty::Done);
     Arc::clone(&cache.0).hear(&Heard::Message(other));
     assert!(cache.peek(&KEY, now()).is_none() && cache.hides(&echo("ana", 3)));
 }

@@ -100,6 +100,12 @@ impl ImportArgs {
         let report = import.run(lines, stopped()).await;
         // People are counted off the way of the writes, and some may be on their way yet; a count that hangs is left out.
         let _ = tokio::time::timeout(COUNTS_WAIT, store.settled()).await;
+        // All that caches of the region hold from before counts no more, as after a write that Redis was not told of.
+        if let Err(error) = store.count_untold().await {
+            progress.fault(format_args!(
+                "the caches were not told, and may show for a while what was there before: {error}"
+            ));
+        }
         progress.end();
         self.print(&report, &reached, started);
         verdict(&report, resumable)

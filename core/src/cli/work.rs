@@ -22,11 +22,12 @@ pub(super) struct WorkArgs {
 
 impl WorkArgs {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let config = WorkerConfig::read(&Environment::process()).map_err(Failure::usage)?;
         if !self.once {
+            let config = WorkerConfig::read_for_ever(&Environment::process()).map_err(Failure::usage)?;
             app::log_as_json(EnvFilter::new(&config.log_filter));
             return app::work(config).await.map_err(Failure::failed);
         }
+        let config = WorkerConfig::read(&Environment::process()).map_err(Failure::usage)?;
         let rounds = app::work_once(config).await.map_err(Failure::failed)?;
         print(&rounds, self.json);
         for round in &rounds {

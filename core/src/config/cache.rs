@@ -49,6 +49,13 @@ impl CacheConfig {
         Ok(Self { memory_bytes, redis, memcached })
     }
 
+    /// What a process is told that works beside the serving ones and could not tell them of it.
+    pub(super) fn redis_is_missing() -> ConfigError {
+        let why = "is needed, for the serving processes hear through Redis what this one deletes; \
+                   one process alone does both as `echoes serve --work`";
+        ConfigError { variable: REDIS, problem: why.to_owned() }
+    }
+
     /// What a process that serves nobody has of them: Redis, to tell the serving ones what it changed.
     pub(super) fn for_telling(self) -> Self {
         Self { memory_bytes: 0, redis: self.redis, memcached: None }

@@ -52,6 +52,15 @@ impl WorkerConfig {
             log_filter: read_log_filter(environment)?,
         })
     }
+
+    /// The same for work that goes on beside the serving processes, which must hear of what it buries: with Redis alone.
+    pub fn read_for_ever(environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        let config = Self::read(environment)?;
+        match config.cache.redis {
+            Some(_) => Ok(config),
+            None => Err(CacheConfig::redis_is_missing()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -68,6 +77,10 @@ mod tests {
         };
         let cache = WorkerConfig::read(&Environment::new(look_up)).unwrap().cache;
         assert!(cache.redis.is_some() && cache.memcached.is_none() && cache.memory_bytes == 0);
+        assert!(WorkerConfig::read_for_ever(&Environment::new(look_up)).is_ok());
+        let without = |asked: &str| if asked == "ECHOES_REGION" { look_up(asked) } else { None };
+        let error = WorkerConfig::read_for_ever(&Environment::new(without)).unwrap_err();
+        assert!(error.to_string().starts_with("ECHOES_REDIS_URL: "), "{error}");
         let odd = |asked: &str| if asked == "ECHOES_REDIS_URL" { Some("cache".to_owned()) } else { look_up(asked) };
         assert_eq!(WorkerConfig::read(&Environment::new(odd)).unwrap_err().variable, "ECHOES_REDIS_URL");
     }

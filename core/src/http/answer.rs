@@ -185,7 +185,7 @@ impl IntoResponse for ServiceError {
             Self::Store(cause) => {
                 tracing::error!(%cause, "the store did not answer");
                 let mut response = problem(unavailable(&cause));
-                if matches!(cause, StoreError::Unreachable { .. }) {
+                if cause.is_silence() {
                     insert(response.headers_mut(), HeaderName::from_static(wire::CORE_STORE), "unreachable");
                 }
                 response
@@ -211,7 +211,9 @@ fn unavailable(cause: &StoreError) -> Problem {
         StoreError::Throttled { .. } => "the store is at its limit",
         StoreError::Contended => "the echo is being changed by others",
         StoreError::Behind => "this region has not heard of that version yet",
-        StoreError::Unreachable { .. } | StoreError::Refused { .. } => "the store cannot be reached",
+        StoreError::Unreachable { .. } | StoreError::Unconnected { .. } | StoreError::Refused { .. } => {
+            "the store cannot be reached"
+        }
     };
     Problem::new(Slug::Unavailable, detail)
 }

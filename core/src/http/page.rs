@@ -73,8 +73,9 @@ fn conditional(
 
 /// Whether the caller has what this tag names, by weak comparison.
 pub(super) fn is_known(tag: &HeaderValue, request: &HeaderMap) -> bool {
-    let known = request.get(IF_NONE_MATCH).and_then(|header| header.to_str().ok());
-    known.is_some_and(|known| tag.to_str().is_ok_and(|tag| etag::none_match(known, tag)))
+    // A list may come in several lines (RFC 9110, section 5.3).
+    let mut known = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    known.any(|known| tag.to_str().is_ok_and(|tag| etag::none_match(known, tag)))
 }
 
 fn varying(mut response: Response) -> Response {
@@ -161,6 +162,17 @@ mod tests {
     use hyper::body::Body as _;
 
     use super::*;
+
+    #[test]
+    fn a_tag_is_known_by_whichever_line_names_it() {
+        let mut headers = HeaderMap::new();
+        for line in ["\"a\", \"b\"", "W/\"c\""] {
+            headers.append(IF_NONE_MATCH, line.parse().unwrap());
+        }
+        for (tag, known) in [("\"a\"", true), ("\"c\"", true), ("\"d\"", false)] {
+            assert_eq!(is_known(&HeaderValue::from_static(tag), &headers), known, "{tag}");
+        }
+    }
 
     #[test]
     fn gzip_is_for_who_wants_it() {

@@ -46,7 +46,7 @@
 //!   cell is the one that is thinned, and of a cell the first 1,000 are read.
 //! - The moment of a replacement depends by milliseconds on how long the new edition took to read.
 //! - What other processes create is drawn two minutes later at most, when it is read (a small emotion's within seconds); what they
-//!   delete may be drawn until then. What this process knows to be deleted or expired it does not draw.
+//!   delete may be drawn until this process hears of it, or until then. What it knows to be deleted or expired it does not draw.
 //!
 //! # What it costs
 //!

@@ -18,6 +18,8 @@ use crate::store::{Page, Store};
 
 /// Feeds that are warmed at a time: readers come first.
 const WARMED_AT_A_TIME: usize = 3;
+/// Echoes that one draw finds deleted at most before it gives up; each is met once.
+const MAX_DRAWS: usize = 1_000;
 
 /// A page of a feed, the recent list or a timeline, serialised.
 #[derive(Debug)]
@@ -211,9 +213,18 @@ impl Service {
 
     /// One echo of `emotion` at random.
     pub async fn random(&self, emotion: Emotion, now: Timestamp) -> Result<RandomEcho, ServiceError> {
-        let drawn = self.pools.draw(&self.store, emotion, now).await?;
-        let none = || Problem::new(Slug::NotFound, "this emotion has no echo");
-        Ok(RandomEcho { echo: drawn.echo.ok_or_else(none)?, from_store: drawn.from_store })
+        let mut from_store = false;
+        for _ in 0..MAX_DRAWS {
+            let drawn = self.pools.draw(&self.store, emotion, now).await?;
+            from_store |= drawn.from_store;
+            match drawn.echo {
+                // Another process has deleted it, or the worker: its slot is empty from now on.
+                Some(echo) if self.cache.hides(&echo) => self.pools.forget(echo.echo_id, now),
+                Some(echo) => return Ok(RandomEcho { echo, from_store }),
+                None => break,
+            }
+        }
+        Err(Problem::new(Slug::NotFound, "this emotion has no echo").into())
     }
 
     /// Whether the store answers, and has said what every list needs.

@@ -41,7 +41,13 @@ impl Service {
         let new = NewItem::new(user, key, content, self.region);
         let telling = Telling::new(&self.cache);
         telling.expect(changed(&new.echo));
-        let outcome = self.store.create(&new, now).await?;
+        let outcome = match self.store.create(&new, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                telling.failed(&error).await;
+                return Err(error.into());
+            }
+        };
         let clash = |detail| Err(Problem::new(Slug::Conflict, detail).into());
         match outcome {
             CreateOutcome::Created => {
@@ -59,7 +65,9 @@ impl Service {
                 clash("this Idempotency-Key was used for other content")
             }
             CreateOutcome::Deleted => {
-                telling.nothing();
+                // Whoever deleted it may have ended before it told.
+                telling.done(Change { gone: true, ..changed(&new.echo) });
+                telling.tell().await;
                 clash("the echo of this Idempotency-Key has been deleted")
             }
         }
@@ -78,7 +86,13 @@ impl Service {
         let edit = validate::edit(body)?;
         let telling = Telling::new(&self.cache);
         telling.expect(Change { user: user.clone(), echo: id, emotion: None, gone: false });
-        let outcome = self.store.edit(user, id, seen, &edit, fallback, now).await?;
+        let outcome = match self.store.edit(user, id, seen, &edit, fallback, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                telling.failed(&error).await;
+                return Err(error.into());
+            }
+        };
         let error = match outcome {
             EditOutcome::Edited(echo) => {
                 self.pools.note(&echo, now);
@@ -86,10 +100,16 @@ impl Service {
                 telling.tell().await;
                 return Ok(*echo);
             }
-            EditOutcome::Changed => etag::has_changed().into(),
+            EditOutcome::Changed => {
+                telling.tell_of_what_was_shown().await;
+                return Err(etag::has_changed().into());
+            }
             EditOutcome::Elsewhere(home) => ServiceError::Elsewhere(home),
             EditOutcome::Anothers => anothers(),
-            EditOutcome::Unknown => unknown(),
+            EditOutcome::Unknown => {
+                telling.tell_of_what_was_shown().await;
+                return Err(unknown());
+            }
         };
         telling.nothing();
         Err(error)
@@ -107,11 +127,21 @@ impl Service {
         let telling = Telling::new(&self.cache);
         let doomed = |gone: Gone| {
             self.pools.forget(id, now);
-            telling.expect(gone.into());
+            match gone.stands {
+                true => telling.done(gone.into()),
+                false => telling.expect(gone.into()),
+            }
         };
         let outcome = self.store.delete_telling(user, id, fallback, now, doomed).await;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                telling.failed(&error).await;
+                return Err(error.into());
+            }
+        };
         telling.tell().await;
-        match outcome? {
+        match outcome {
             DeleteOutcome::Gone => Ok(()),
             DeleteOutcome::Elsewhere(home) => Err(ServiceError::Elsewhere(home)),
             DeleteOutcome::Anothers => Err(anothers()),

@@ -19,13 +19,20 @@ pub struct Gone {
     pub user: UserId,
     /// The echo.
     pub echo: EchoId,
-    /// Its emotion; `None` where only the tombstone was seen, which does not tell.
+    /// Its emotion; `None` where only an old tombstone was seen, which does not tell.
     pub emotion: Option<Emotion>,
+    /// Whether the tombstone stands already; else it is about to be put, which may fail.
+    pub stands: bool,
 }
 
 impl Gone {
     pub(super) fn of(echo: &Echo) -> Self {
-        Self { user: echo.user_id.clone(), echo: echo.echo_id, emotion: Some(echo.emotion) }
+        Self { user: echo.user_id.clone(), echo: echo.echo_id, emotion: Some(echo.emotion), stands: false }
+    }
+
+    /// The same, done.
+    pub(super) fn done(echo: &Echo) -> Self {
+        Self { stands: true, ..Self::of(echo) }
     }
 }
 
@@ -59,7 +66,8 @@ impl Store {
     }
 
     /// The same; `doomed` is called as soon as the echo is known to be the person's and deletable here, before any tombstone is
-    /// put. So it is called for each tombstone that stands, however the call ends: after an error, or where the caller drops it.
+    /// put, and again when one stands. So it is called for each tombstone that stands, however the call ends: after an error, or
+    /// where the caller drops it.
     pub async fn delete_telling(
         &self,
         user: &UserId,
@@ -89,11 +97,10 @@ impl Store {
             if likeliest.origin != self.config.region && !fallback {
                 return Ok(DeleteOutcome::Elsewhere(likeliest.origin));
             }
-            doomed(Gone::of(likeliest));
             // A copy that stays would be the echo, come back to life.
             let mut all_buried = true;
             for (hash, echo) in living {
-                all_buried &= self.bury_and_guard(hash, echo, now).await?;
+                all_buried &= self.bury_and_guard(hash, echo, &doomed, now).await?;
             }
             if all_buried {
                 return Ok(DeleteOutcome::Gone);
@@ -114,10 +121,10 @@ impl Store {
     ) -> Result<DeleteOutcome, StoreError> {
         let mut outcome = DeleteOutcome::Unknown;
         for copy in copies {
-            if let Stored::Tombstone { ttl } = copy.stored
+            if let Stored::Tombstone { ttl, was } = copy.stored
                 && now.epoch_seconds() < ttl
             {
-                doomed(Gone { user: user.clone(), echo: id, emotion: None });
+                doomed(Gone { user: user.clone(), echo: id, emotion: was, stands: true });
                 self.guard(&copy.hash, id, deleted_at(ttl)).await?;
                 outcome = DeleteOutcome::Gone;
             }

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::echo::Change;
 use echoes_shared::keys::{self, schema};
 use echoes_shared::policy::TOMBSTONE_DAYS;
-use echoes_shared::{Echo, EchoEdit, EchoId, Location, Region, Timestamp};
+use echoes_shared::{Echo, EchoEdit, EchoId, Emotion, Location, Region, Timestamp};
 
 use super::placement::Placement;
 
@@ -28,14 +28,17 @@ pub(super) const UPDATED_AT: &str = "updatedAt";
 const CONTENT_HASH: &str = "contentHash";
 /// Only a tombstone has it.
 pub(super) const DELETED_AT: &str = "deletedAt";
+/// The emotion of the echo whose place a tombstone took. No index knows the name.
+const WAS: &str = "was";
 
 /// What lies under a base key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Stored {
     /// An echo, expired or not, and the hash of what was posted.
     Echo(Box<Echo>, Option<String>),
-    /// What a delete left; it counts until the epoch second of its `ttl`, swept or not.
-    Tombstone { ttl: u64 },
+    /// What a delete left; it counts until the epoch second of its `ttl`, swept or not. An old one does not tell which emotion
+    /// the echo had.
+    Tombstone { ttl: u64, was: Option<Emotion> },
 }
 
 /// An item that is neither an echo nor a tombstone; it names the attribute.
@@ -140,6 +143,7 @@ fn of_metadata(pairs: &BTreeMap<String, String>) -> AttributeValue {
 pub(super) fn of_tombstone(echo: &Echo, hash: &str, now: Timestamp) -> Item {
     let attributes = [
         (DELETED_AT, string(now.to_string())),
+        (WAS, string(echo.emotion.as_str())),
         (schema::TTL, number(now.plus_days(TOMBSTONE_DAYS).epoch_seconds())),
         (VERSION, number(echo.version.saturating_add(1))),
         (ORIGIN, string(echo.origin.as_str())),
@@ -154,7 +158,7 @@ pub(super) fn of_tombstone(echo: &Echo, hash: &str, now: Timestamp) -> Item {
 pub(super) fn read(item: &Item) -> Result<Stored, Corrupt> {
     if item.contains_key(DELETED_AT) {
         let ttl = item.get(schema::TTL).ok_or(Corrupt(schema::TTL))?;
-        return Ok(Stored::Tombstone { ttl: parse_number(ttl, schema::TTL)? });
+        return Ok(Stored::Tombstone { ttl: parse_number(ttl, schema::TTL)?, was: was(item) });
     }
     let echo_id = id(item)?;
     let user = keys::without_suffix(text(item, schema::USER_ID)?);
@@ -176,6 +180,11 @@ pub(super) fn read(item: &Item) -> Result<Stored, Corrupt> {
         updated_at: text(item, UPDATED_AT)?.parse().map_err(|_| Corrupt(UPDATED_AT))?,
     };
     Ok(Stored::Echo(Box::new(echo), optional_text(item, CONTENT_HASH)?))
+}
+
+/// The emotion of the echo whose place this tombstone took.
+pub(super) fn was(item: &Item) -> Option<Emotion> {
+    text(item, WAS).ok()?.parse().ok()
 }
 
 /// Reads an item of many; one that is damaged is logged and left out.
@@ -239,7 +248,7 @@ fn metadata(value: &AttributeValue) -> Result<BTreeMap<String, String>, Corrupt>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use echoes_shared::{Emotion, IdempotencyKey, NewEcho};
+    use echoes_shared::{IdempotencyKey, NewEcho};
 
     fn now() -> Timestamp {
         "2026-11-22T22:59:53.372Z".parse().unwrap()
@@ -284,7 +293,11 @@ mod tests {
         for key in keys.into_iter().chain([schema::LOT]) {
             assert!(!item.contains_key(key), "{key}");
         }
-        assert_eq!(read(&item), Ok(Stored::Tombstone { ttl: now().plus_days(7).epoch_seconds() }));
+        let ttl = now().plus_days(7).epoch_seconds();
+        assert_eq!(read(&item), Ok(Stored::Tombstone { ttl, was: Some(Emotion::Happy) }));
+        let mut old = item;
+        old.remove(WAS);
+        assert_eq!(read(&old), Ok(Stored::Tombstone { ttl, was: None }));
     }
 
     #[test]

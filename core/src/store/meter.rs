@@ -66,7 +66,7 @@ impl Store {
     where
         T: Charged,
         E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         self.count(operation, call.await).map_err(|error| StoreError::from_sdk(operation, &error))
     }
@@ -82,7 +82,7 @@ impl Store {
     where
         T: Charged,
         E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
+        R: std::fmt::Debug + 'static,
     {
         let outcome = match &result {
             Ok(output) => {

@@ -89,8 +89,7 @@ impl Store {
                 if !echo.lives_at(now) {
                     continue;
                 }
-                doomed(Gone::of(&echo));
-                if self.bury_and_guard(hash, &echo, now).await? {
+                if self.bury_and_guard(hash, &echo, &doomed, now).await? {
                     tracing::warn!(id = %echo.echo_id, version = echo.version, "a tombstone was put back");
                     restored += 1;
                 }
@@ -150,15 +149,26 @@ impl Store {
     ///
     /// A crash before the tombstone leaves the echo as it was; one between the two leaves a delete that nobody was told of,
     /// whose repeat writes the record; one after both loses only the answer, and a repeat finds the same.
-    pub(super) async fn bury_and_guard(&self, hash: &str, echo: &Echo, now: Timestamp) -> Result<bool, StoreError> {
+    ///
+    /// `doomed` is called before the tombstone is put, and again when it stands.
+    pub(super) async fn bury_and_guard(
+        &self,
+        hash: &str,
+        echo: &Echo,
+        doomed: &(impl Fn(Gone) + Send + Sync),
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        doomed(Gone::of(echo));
         if self.bury(echo, hash, now).await? {
+            doomed(Gone::done(echo));
             self.guard(hash, echo.echo_id, now).await?;
             return Ok(true);
         }
         // Not only an edit refuses: so does our own tombstone, where the answer to the first attempt was lost and the SDK made
         // another.
         match self.stored_under(hash, echo.echo_id).await? {
-            Some(Stored::Tombstone { ttl }) if now.epoch_seconds() < ttl => {
+            Some(Stored::Tombstone { ttl, .. }) if now.epoch_seconds() < ttl => {
+                doomed(Gone::done(echo));
                 self.guard(hash, echo.echo_id, deleted_at(ttl)).await?;
                 Ok(true)
             }

@@ -19,6 +19,9 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
+/// The address of a Redis that is not there, for work that goes on without.
+pub const NO_REDIS: &str = "redis://127.0.0.1:1";
+
 pub const ECHOES: &str = "EchoesTable";
 pub const LOCAL: &str = "EchoesLocal";
 

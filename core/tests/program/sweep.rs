@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use crate::region::{ECHOES, LOCAL, Region};
+use crate::region::{ECHOES, LOCAL, NO_REDIS, Region};
 
 /// Echoes past 90 days, at home here, for each kill: enough that one always comes in the middle.
 const AGED_FOR_EACH_KILL: usize = 40;
@@ -58,7 +58,12 @@ async fn entries(region: &Region) -> usize {
 /// Kills the program when it has swept so many; answers how many are left.
 async fn kill_after(region: &Region, swept: usize) -> usize {
     let before = entries(region).await;
-    let mut work = region.program(&["work"]).env("ECHOES_SWEEP_UNITS_PER_SECOND", RATE).spawn().unwrap();
+    let mut work = region
+        .program(&["work"])
+        .env("ECHOES_REDIS_URL", NO_REDIS)
+        .env("ECHOES_SWEEP_UNITS_PER_SECOND", RATE)
+        .spawn()
+        .unwrap();
     let waiting = async {
         while before - entries(region).await < swept {
             if let Some(status) = work.try_wait().unwrap() {
@@ -127,7 +132,12 @@ async fn a_sweep_that_is_told_to_stop_ends_within_its_pause() {
     let region = Region::new().await;
     fill(&region, "eu-west-1", 120, 3).await;
     // One echo a step and six seconds' pause after it.
-    let mut work = region.program(&["work"]).env("ECHOES_SWEEP_UNITS_PER_SECOND", "1").spawn().unwrap();
+    let mut work = region
+        .program(&["work"])
+        .env("ECHOES_REDIS_URL", NO_REDIS)
+        .env("ECHOES_SWEEP_UNITS_PER_SECOND", "1")
+        .spawn()
+        .unwrap();
     let one_swept = async {
         while entries(&region).await == 3 {
             tokio::task::yield_now().await;

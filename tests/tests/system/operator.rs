@@ -143,6 +143,7 @@ fn the_tables_are_as_designed(world: &World) {
     // A table of another name is not there, which is a failure and no wrong usage; nothing begins over it.
     let mut variables = variables_of(&world.state, Region::UsEast1);
     variables.insert("ECHOES_TABLE".to_owned(), "NoSuchTable".to_owned());
+    variables.insert("ECHOES_REDIS_URL".to_owned(), "redis://127.0.0.1:1".to_owned());
     for command in [&["table", "check"][..], &["work"], &["work", "--once"]] {
         let finished = echoes(command, &variables);
         assert_eq!(finished.code, Some(1), "{command:?}: {finished:#?}");

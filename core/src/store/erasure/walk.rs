@@ -1,10 +1,11 @@
 //! Goes through everything that a person has in this region, page by page, buries and counts.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use echoes_shared::keys::{self, schema};
 use echoes_shared::{EchoId, Timestamp};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::StreamExt as _;
 
 use super::Tell;
 use super::decision::Duty;
@@ -51,7 +52,7 @@ impl Met {
             Self::NewGrave(_, gone) => Some(gone.clone()),
             Self::Grave(item) => {
                 let user = keys::without_suffix(hash).parse().ok()?;
-                Some(Gone { user, echo: item::id(item).ok()?, emotion: None })
+                Some(Gone { user, echo: item::id(item).ok()?, emotion: item::was(item), stands: true })
             }
         }
     }
@@ -77,18 +78,16 @@ impl Store {
             };
             let after = walk.place.after.filter(|_| from == Some(hash));
             let (items, next) = self.erasable(hash, walk.up_to, after).await?;
-            let met: Vec<Option<Met>> = futures_util::stream::iter(items)
-                .map(|item| self.meet(hash, item, duty, now))
-                .buffer_unordered(BURIALS_AT_A_TIME)
-                .try_collect()
-                .await?;
-            turn.buried += met.iter().flatten().filter(|met| matches!(met, Met::NewGrave(..))).count();
-            // Before this page counts as walked: where the process ends before that, it is met again.
-            let gone: Vec<_> = met.iter().flatten().filter_map(|met| met.gone(hash)).collect();
+            let (met, failed) = self.meet_all(hash, items, duty, now).await;
+            turn.buried += met.iter().filter(|met| matches!(met, Met::NewGrave(..))).count();
+            // Before this page counts as walked: where the process ends before that, it is met again. And before an error, for
+            // what was buried until then is gone.
+            let gone: Vec<_> = met.iter().filter_map(|met| met.gone(hash)).collect();
             if !gone.is_empty() {
                 tell(gone).await;
             }
-            for met in met.iter().flatten() {
+            failed.map_or(Ok(()), Err)?;
+            for met in &met {
                 match met {
                     Met::Living => walk.tally.living += 1,
                     Met::Grave(item) | Met::NewGrave(item, _) => {
@@ -110,13 +109,44 @@ impl Store {
         Ok(turn)
     }
 
+    /// What became of a page's items, up to the first failure; no burial is begun after it, and those under way are awaited.
+    async fn meet_all(
+        &self,
+        hash: &str,
+        items: Vec<Item>,
+        duty: &Duty,
+        now: Timestamp,
+    ) -> (Vec<Met>, Option<StoreError>) {
+        let failing = AtomicBool::new(false);
+        let outcomes: Vec<_> = futures_util::stream::iter(items)
+            .map(async |item| {
+                if failing.load(Ordering::Relaxed) {
+                    return Ok(None);
+                }
+                let outcome = self.meet(hash, item, duty, now).await;
+                failing.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                outcome
+            })
+            .buffer_unordered(BURIALS_AT_A_TIME)
+            .collect()
+            .await;
+        let (mut met, mut failed) = (Vec::with_capacity(outcomes.len()), None);
+        for outcome in outcomes {
+            match outcome {
+                Ok(one) => met.extend(one),
+                Err(error) => failed = Some(error),
+            }
+        }
+        (met, failed)
+    }
+
     /// Buries an echo where that is this region's duty. An item that is damaged is nowhere shown, and logged.
     async fn meet(&self, hash: &str, item: Item, duty: &Duty, now: Timestamp) -> Result<Option<Met>, StoreError> {
         let Some(stored) = item::readable(&item) else { return Ok(None) };
         Ok(Some(match stored {
             Stored::Tombstone { .. } => Met::Grave(item),
             Stored::Echo(echo, _) if duty.includes(echo.origin) && self.bury(&echo, hash, now).await? => {
-                Met::NewGrave(item::of_tombstone(&echo, hash, now), Gone::of(&echo))
+                Met::NewGrave(item::of_tombstone(&echo, hash, now), Gone::done(&echo))
             }
             // Of another region, or changed since it was read: the next walk sees.
             Stored::Echo(..) => Met::Living,

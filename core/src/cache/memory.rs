@@ -118,6 +118,16 @@ impl Entry {
         }
     }
 
+    /// The same with what is left of its value, which is not fresh any more.
+    fn trimmed(&self, value: Arc<Value>, tick: u64) -> Self {
+        let Times { fresh_until, stale_until, dead_at, refresh_at } = self.times;
+        let [fresh_until, stale_until, refresh_at] = [fresh_until, stale_until, refresh_at].map(|end| end.min(tick));
+        let rests_until = AtomicU64::new(self.rests_until.load(Ordering::Acquire));
+        let failures = AtomicU32::new(self.failures.load(Ordering::Acquire));
+        let times = Times { fresh_until, stale_until, dead_at, refresh_at };
+        Self { value, times, rests_until, failures, gaps: self.gaps, weight: self.weight }
+    }
+
     /// Whether this caller is the one to refresh it.
     pub(super) fn claim(&self, tick: u64) -> bool {
         let free = |rests_until| (rests_until <= tick).then(|| tick.saturating_add(CLAIM_MILLIS));
@@ -234,6 +244,15 @@ impl Memory {
         let (rests_until, failures, gaps) = (AtomicU64::new(0), AtomicU32::new(0), AtomicU64::new(gaps));
         entries.insert(key.clone(), Arc::new(Entry { value, times, rests_until, failures, gaps, weight }));
         self.metrics.holds_bytes(entries.weight());
+    }
+
+    /// Puts what is left of an entry's value in its place, unless the key has got another meanwhile: to be cut once, not for each
+    /// who is shown it. It is still asked for before it is shown while the store answers. Under the lock of the order.
+    pub(super) fn trim(&self, key: &Key, entry: &Arc<Entry>, value: &Arc<Value>, tick: u64) {
+        let Some(entries) = &self.entries else { return };
+        if entries.get(key).is_some_and(|present| Arc::ptr_eq(&present, entry)) {
+            entries.insert(key.clone(), Arc::new(entry.trimmed(Arc::clone(value), tick)));
+        }
     }
 
     pub(super) fn remove(&self, key: &Key) {

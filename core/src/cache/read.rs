@@ -54,18 +54,22 @@ impl Tiers {
     pub(super) fn peek(&self, key: &Key, now: Timestamp) -> Option<Cached> {
         let entry = self.memory.get(key)?;
         match entry.standing((self.clock)(), now, self.memory.gaps()) {
-            Standing::Shown { left_millis } => Some(self.show(&entry.value, left_millis, now)),
+            Standing::Shown { left_millis } => Some(self.show(key, &entry, left_millis, now)),
             Standing::Due { .. } | Standing::Old { .. } | Standing::Dead => None,
         }
     }
 
     /// Counts what memory shows. What is past its freshness is looked through first, and so is a single echo, which goes with
     /// its person too.
-    fn show(&self, value: &Arc<Value>, left_millis: i64, now: Timestamp) -> Cached {
-        let value = match value.as_ref() {
-            Value::Head(_) if left_millis > 0 => Arc::clone(value),
-            _ => Value::shown(value, now, &self.departed),
+    fn show(&self, key: &Key, entry: &Arc<Entry>, left_millis: i64, now: Timestamp) -> Cached {
+        let value = match entry.value.as_ref() {
+            Value::Head(_) if left_millis > 0 => Arc::clone(&entry.value),
+            _ => Value::shown(&entry.value, now, &self.departed),
         };
+        if matches!(value.as_ref(), Value::Head(_)) && !Arc::ptr_eq(&value, &entry.value) {
+            let _order = self.flights.order();
+            self.memory.trim(key, entry, &value, (self.clock)());
+        }
         let outcome = if left_millis > 0 { CacheOutcome::Hit } else { CacheOutcome::Stale };
         self.metrics.request(Tier::L1, outcome);
         Cached { value, trail: Trail::memory(left_millis) }
@@ -163,11 +167,11 @@ impl Tiers {
         match (entry, standing) {
             (Some(entry), Some(Standing::Shown { left_millis })) => {
                 drop(order);
-                Boarded::Shown(self.show(&entry.value, left_millis, now))
+                Boarded::Shown(self.show(key, &entry, left_millis, now))
             }
             (Some(entry), Some(Standing::Due { left_millis })) => {
                 drop(order);
-                Boarded::Due(self.show(&entry.value, left_millis, now), entry)
+                Boarded::Due(self.show(key, &entry, left_millis, now), entry)
             }
             _ => self.join_or_begin(&mut order, key),
         }
@@ -277,7 +281,7 @@ impl Tiers {
         let entry = self.memory.get(key)?;
         match entry.standing((self.clock)(), now, self.memory.gaps()) {
             Standing::Shown { left_millis } | Standing::Due { left_millis } | Standing::Old { left_millis } => {
-                Some(self.show(&entry.value, left_millis, now))
+                Some(self.show(key, &entry, left_millis, now))
             }
             Standing::Dead => None,
         }

@@ -72,3 +72,17 @@ async fn while_the_store_fails_what_hangs_is_not_awaited_to_the_end() {
     assert!(shows(&one.unwrap(), 1) && shows(&two.unwrap(), 1));
     assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn what_has_expired_is_cut_out_once() {
+    let (cache, _) = cache();
+    let mut mortal = echo("ana", 1);
+    mortal.ttl = Some(now().epoch_seconds() + 1);
+    let load = || async { Ok(Loaded::Head { echoes: vec![echo("ana", 2), mortal], next: None }) };
+    cache.read(&KEY, now(), load).await.unwrap();
+    let later = now().plus_millis(2_000);
+    let shown = || cache.read(&KEY, later, || async { Err(broken()) });
+    let (first, second) = (shown().await.unwrap(), shown().await.unwrap());
+    assert!(shows(&first, 2) && first.trail.is_stale() && second.trail.is_stale());
+    assert!(Arc::ptr_eq(&first.value, &second.value), "made anew for every reader");
+}

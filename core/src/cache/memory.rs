@@ -125,7 +125,8 @@ impl Entry {
         let rests_until = AtomicU64::new(self.rests_until.load(Ordering::Acquire));
         let failures = AtomicU32::new(self.failures.load(Ordering::Acquire));
         let times = Times { fresh_until, stale_until, dead_at, refresh_at };
-        Self { value, times, rests_until, failures, gaps: self.gaps, weight: self.weight }
+        let gaps = AtomicU64::new(self.gaps.load(Ordering::Acquire));
+        Self { value, times, rests_until, failures, gaps, weight: self.weight }
     }
 
     /// Whether this caller is the one to refresh it.

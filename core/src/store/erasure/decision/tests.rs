@@ -42,16 +42,16 @@ fn a_request_is_seen_then_walked_then_agreed_then_done_then_closed() {
     let agreed = Agreed { up_to: UP_TO, tally: CLEAN, at: UP_TO.plus_millis(20_000) };
     assert_eq!(next(UsEast1, &records, 20_000), Step::Agree(agreed));
     change(&mut records, UsEast1, |record| record.agreed = Some(agreed));
-    assert_eq!(next(UsEast1, &records, 94_999), Step::Rest);
-    assert_eq!(next(UsEast1, &records, 95_000), Step::Finish(UP_TO));
+    assert_eq!(next(UsEast1, &records, 96_999), Step::Rest);
+    assert_eq!(next(UsEast1, &records, 97_000), Step::Finish(UP_TO));
     change(&mut records, UsEast1, |record| record.done = Some(UP_TO));
     // The others believe it, and the last of them lets it be closed.
     for region in [UsWest2, EuWest1, ApSoutheast1] {
-        assert_eq!(next(UsEast1, &records, 95_001), Step::Rest);
+        assert_eq!(next(UsEast1, &records, 97_001), Step::Rest);
         assert_eq!(next(region, &records, 0), Step::Finish(UP_TO));
         change(&mut records, region, |record| record.done = Some(UP_TO));
     }
-    assert_eq!(next(EuWest1, &records, 95_001), Step::Close(UP_TO));
+    assert_eq!(next(EuWest1, &records, 97_001), Step::Close(UP_TO));
 }
 
 #[test]

@@ -70,6 +70,19 @@ impl Store {
         }
     }
 
+    /// One item of `EchoesLocal`; strongly consistent.
+    pub(super) async fn local_item(&self, partition: &str, sort: &str) -> Result<Option<Item>, StoreError> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(self.local())
+            .set_key(Some(key(partition, sort)))
+            .consistent_read(true)
+            .return_consumed_capacity(INDEXES);
+        let output = self.call("GetItem", request.send()).await?;
+        Ok(output.item)
+    }
+
     /// Puts an item into `EchoesOps`; where one of its key is there already, nothing happens.
     pub(super) async fn put_ops_once(&self, item: Item) -> Result<(), StoreError> {
         const OPERATION: &str = "PutItem";

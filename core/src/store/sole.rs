@@ -61,15 +61,8 @@ impl Store {
     /// # Errors
     /// Where the store gives no answer. An item that makes no sense reads as a lease that nobody renews.
     pub async fn sole_lease(&self) -> Result<Option<SoleLease>, StoreError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(self.local())
-            .set_key(Some(ops::key(PARTITION, SORT)))
-            .consistent_read(true)
-            .return_consumed_capacity(INDEXES);
-        let output = self.call("GetItem", request.send()).await?;
-        Ok(output.item.as_ref().map(of_item))
+        let item = self.local_item(PARTITION, SORT).await?;
+        Ok(item.as_ref().map(of_item))
     }
 
     /// Puts the lease in the place of what was `seen` there, or of nothing; `false` where that is not there any more, which

@@ -115,12 +115,10 @@ impl Store {
 
     /// The position that was saved last; `None` where the last round was finished.
     pub async fn sweep_position(&self) -> Result<Option<SweepPosition>, StoreError> {
-        let request = self.client.get_item().table_name(self.local()).consistent_read(true);
-        let key = POSITION_KEY.map(|(name, value)| (name.to_owned(), item::string(value)));
-        let request = request.set_key(Some(key.into())).return_consumed_capacity(INDEXES);
-        let output = self.call("GetItem", request.send()).await?;
+        let [(_, partition), (_, sort)] = POSITION_KEY;
+        let item = self.local_item(partition, sort).await?;
         // One that cannot be read, as another version may write it, begins the round anew.
-        Ok(output.item.as_ref().and_then(SweepPosition::of_item))
+        Ok(item.as_ref().and_then(SweepPosition::of_item))
     }
 
     /// Saves where to go on, or that the round is over.

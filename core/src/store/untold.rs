@@ -35,14 +35,7 @@ impl Store {
 
     /// How many times that has been done; strongly consistent.
     pub async fn untold(&self) -> Result<u64, StoreError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(self.local())
-            .set_key(Some(ops::key(PARTITION, SORT)))
-            .consistent_read(true)
-            .return_consumed_capacity(INDEXES);
-        let output = self.call("GetItem", request.send()).await?;
-        Ok(output.item.as_ref().and_then(|item| ops::number(item, COUNT)).unwrap_or_default())
+        let item = self.local_item(PARTITION, SORT).await?;
+        Ok(item.as_ref().and_then(|item| ops::number(item, COUNT)).unwrap_or_default())
     }
 }

@@ -1,6 +1,7 @@
 //! The echo, as every response shows it, and the content a person posts to create one.
 
 mod edit;
+pub mod edition;
 
 use std::collections::BTreeMap;
 

@@ -57,8 +57,16 @@ pub mod pattern {
     pub const ECHO: &str = "/v1/echoes/{echoId}";
     /// One person's echoes.
     pub const TIMELINE: &str = "/v1/users/{userId}/echoes";
+    /// One person's emotions, counted.
+    pub const PERSON_EMOTIONS: &str = "/v1/users/{userId}/emotions";
     /// Several people's echoes.
     pub const TIMELINES: &str = "/v1/timelines";
+    /// Transcripts, tags and places.
+    pub const SEARCH: &str = "/v1/search";
+    /// Counts over time.
+    pub const ANALYTICS: &str = "/v1/analytics/emotions";
+    /// New echoes as they come.
+    pub const LIVE: &str = "/v1/live";
     /// The caller: a person as a whole.
     pub const ME: &str = "/v1/users/me";
     /// How far the caller's erasure is.
@@ -86,8 +94,16 @@ pub enum Resource {
     Echo(EchoId),
     /// `/v1/users/{userId}/echoes`
     Timeline(UserId),
+    /// `/v1/users/{userId}/emotions`
+    PersonEmotions(UserId),
     /// `/v1/timelines`
     Timelines,
+    /// `/v1/search`
+    Search,
+    /// `/v1/analytics/emotions`
+    Analytics,
+    /// `/v1/live`
+    Live,
     /// `/v1/users/me`
     Me,
     /// `/v1/users/me/erasure`
@@ -113,6 +129,10 @@ impl Resource {
             (Some("users"), Some("me"), None, _) => Ok(Self::Me),
             (Some("users"), Some("me"), Some("erasure"), None) => Ok(Self::Erasure),
             (Some("users"), Some(user), Some("echoes"), None) => user_id(user).map(Self::Timeline),
+            (Some("users"), Some(user), Some("emotions"), None) => user_id(user).map(Self::PersonEmotions),
+            (Some("search"), None, ..) => Ok(Self::Search),
+            (Some("analytics"), Some("emotions"), None, _) => Ok(Self::Analytics),
+            (Some("live"), None, ..) => Ok(Self::Live),
             (Some("status"), None, ..) => Ok(Self::Status),
             _ => Err(no_such_path()),
         }
@@ -128,10 +148,16 @@ impl Resource {
             Self::Recent => pattern::RECENT.to_owned(),
             Self::Batch => pattern::BATCH.to_owned(),
             Self::Timelines => pattern::TIMELINES.to_owned(),
+            Self::Search => pattern::SEARCH.to_owned(),
+            Self::Analytics => pattern::ANALYTICS.to_owned(),
+            Self::Live => pattern::LIVE.to_owned(),
             Self::Me => pattern::ME.to_owned(),
             Self::Erasure => pattern::ERASURE.to_owned(),
             Self::Echo(id) => format!("/v1/echoes/{id}"),
             Self::Timeline(user) => format!("/v1/users/{}/echoes", utf8_percent_encode(user.as_str(), SEGMENT)),
+            Self::PersonEmotions(user) => {
+                format!("/v1/users/{}/emotions", utf8_percent_encode(user.as_str(), SEGMENT))
+            }
             Self::Status => pattern::STATUS.to_owned(),
         }
     }
@@ -218,7 +244,11 @@ mod tests {
             &format!("/v1/echoes/{ID}"),
             "/v1/users/auth0%7C5f.a%40b-c_d/echoes",
             "/v1/echoes/batch",
+            "/v1/users/ana/emotions",
             "/v1/timelines",
+            "/v1/search",
+            "/v1/analytics/emotions",
+            "/v1/live",
             "/v1/users/me",
             "/v1/users/me/erasure",
             "/v1/status",

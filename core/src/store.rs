@@ -3,6 +3,7 @@
 mod bodies;
 mod bulk;
 mod client;
+mod counters;
 mod create;
 mod delete;
 mod echo;
@@ -41,6 +42,7 @@ use shards::Shards;
 use client::Deadlines;
 
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
+pub use counters::{Counter, Tally};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::{DeleteOutcome, Gone};
 pub use edit::EditOutcome;

@@ -1,0 +1,3 @@
+//! Counts echoes from the stream: by emotion, hour, day and person.
+
+pub mod rule;

@@ -1,0 +1,102 @@
+//! Tests of the rule, the last of them over random histories of four regions.
+
+use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Timestamp};
+
+use super::*;
+use crate::stream::Tombstone;
+
+const HERE: Region = Region::EuWest1;
+const ELSEWHERE: Region = Region::UsEast1;
+
+fn at() -> Timestamp {
+    "2026-11-22T22:59:53.372Z".parse().unwrap()
+}
+
+fn echo(n: u8, origin: Region) -> Echo {
+    let content = NewEcho {
+        emotion: Emotion::ALL[usize::from(n) % 3],
+        s3_url: None,
+        location: None,
+        tags: None,
+        transcript: None,
+        detected_mood: None,
+        metadata: None,
+        days_to_live: None,
+    };
+    let user = ["ana", "ben"][usize::from(n) % 2].parse().unwrap();
+    let time = at().plus_millis(u64::from(n) * 60 * 1_000);
+    Echo::create(user, IdempotencyKey::mint(time, &[n; 10]), content, origin)
+}
+
+fn lives(echo: &Echo) -> Option<Image> {
+    Some(Image::Echo(Box::new(echo.clone())))
+}
+
+fn buried() -> Option<Image> {
+    Some(Image::Tombstone(Tombstone { deleted_at: at(), was: None }))
+}
+
+fn record(sequence: u64, old: Option<Image>, new: Option<Image>) -> Arc<Record> {
+    let of = |image: &Option<Image>| image.as_ref().and_then(Image::echo).map(|echo| echo.echo_id);
+    let id = of(&new).or(of(&old)).unwrap_or_else(|| echo(0, HERE).echo_id);
+    Arc::new(Record {
+        sequence: Sequence::parse(&sequence.to_string()).unwrap(),
+        at: at(),
+        hash: "ana".to_owned(),
+        echo: id,
+        old,
+        new,
+        expired: false,
+    })
+}
+
+/// What one record changes in the number of all echoes and in that of the created ones.
+fn of(old: Option<Image>, new: Option<Image>) -> (i64, i64) {
+    let record = record(1, old, new);
+    let changes = changes(&record, HERE);
+    let living = |counter: &Counter| changes.get(counter).map_or(0, |tally| tally.living.values().sum::<i64>());
+    let all = living(&Counter::All);
+    assert_eq!([living(&Counter::Person("ana".parse().unwrap())), living(&Counter::day_of(at()))], [all; 2]);
+    assert_eq!(living(&Counter::hour_of(at())), all);
+    (all, changes.get(&Counter::hour_of(at())).map_or(0, |tally| tally.created))
+}
+
+#[test]
+fn a_record_counts_what_lives_here() {
+    let (here, there) = (lives(&echo(0, HERE)), lives(&echo(0, ELSEWHERE)));
+    for (old, new, counts, what) in [
+        (None, here.clone(), (1, 1), "a create"),
+        (here.clone(), here.clone(), (0, 0), "an edit"),
+        (here.clone(), buried(), (-1, 0), "a delete"),
+        (here.clone(), None, (-1, 0), "an expiry"),
+        (None, buried(), (0, 0), "a create and a delete in one"),
+        (buried(), here.clone(), (1, 0), "an edit that won over a delete"),
+        (buried(), None, (0, 0), "a tombstone's end"),
+        (None, there.clone(), (0, 0), "a replicated create"),
+        (there.clone(), buried(), (0, 0), "a replicated delete"),
+        (here.clone(), there.clone(), (-1, -1), "an evacuation from here, or a create that was taken there too"),
+        (there.clone(), here.clone(), (1, 1), "an evacuation to here"),
+        (buried(), there, (0, 0), "an edit elsewhere that won over a delete"),
+    ] {
+        assert_eq!(of(old, new), counts, "{what}");
+    }
+}
+
+#[test]
+fn what_is_remembered_is_not_counted_again() {
+    let (one, two) = (echo(0, HERE), echo(2, HERE));
+    let records = [record(9, None, lives(&one)), record(10, None, lives(&two)), record(11, lives(&one), buried())];
+    let by_counter = effects(&records, HERE);
+    let all = by_counter.get(&Counter::All).unwrap();
+    let due_after = |digits: Option<&str>| {
+        let remembered = digits.map(|digits| Sequence::parse(digits).unwrap());
+        due(remembered.as_ref(), all).map(|due| (due.sum.living.values().sum::<i64>(), due.last.to_string()))
+    };
+    assert_eq!(due_after(None), Some((1, "11".to_owned())));
+    assert_eq!(due_after(Some("9")), Some((0, "11".to_owned())), "written although it is zero");
+    assert_eq!(due_after(Some("10")), Some((-1, "11".to_owned())));
+    assert_eq!(due_after(Some("11")), None);
+    assert_eq!(due_after(Some("100")), None);
+    let twice: Vec<_> = all.iter().flat_map(|effect| [effect.clone(), effect.clone()]).collect();
+    assert_eq!(due(None, &twice), due(None, all));
+}

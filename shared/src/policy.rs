@@ -41,6 +41,17 @@ pub const MAX_TIMELINE_PEOPLE: usize = 50;
 pub const MAX_TARGET_BYTES: usize = 4 * 1024;
 /// The same of `GET /v1/timelines`: as many names as it may have, each as long as it may be, every character escaped.
 pub const MAX_TIMELINES_TARGET_BYTES: usize = MAX_TIMELINE_PEOPLE * (3 * MAX_USER_ID_CHARS + 3) + 256;
+/// The same of `GET /v1/search`, so that a text that is far too long is named as such: as much as the platform takes.
+/// <https://developers.cloudflare.com/workers/platform/limits/#request-and-response-limits>
+pub const MAX_SEARCH_TARGET_BYTES: usize = 16 * 1024;
+/// Characters of a search's `q` at most.
+pub const MAX_SEARCH_CHARS: usize = 256;
+/// Results that a search by relevance shows at most, over all of its pages: what comes later is found by a better question.
+pub const MAX_RELEVANT_RESULTS: u16 = 1_000;
+/// Kilometres around a place that a search covers where it does not say.
+pub const DEFAULT_RADIUS_KM: f64 = 10.0;
+/// Kilometres around a place that a search may cover at most.
+pub const MAX_RADIUS_KM: f64 = 500.0;
 /// Bytes of a core's answer at most: a hundred echoes, each as long as a create and edits may make it, are shorter.
 pub const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 

@@ -1,5 +1,8 @@
 //! Reads query strings: a known parameter once, an unknown one never.
 
+mod instant;
+mod near;
+mod search;
 mod timelines;
 
 use std::borrow::Cow;
@@ -9,6 +12,8 @@ use crate::emotion::Emotion;
 use crate::policy::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::problem::{FieldError, Problem};
 
+pub use near::{Bounds, Near};
+pub use search::{SearchQuery, Sort};
 pub use timelines::TimelinesQuery;
 
 /// What the query of a feed, the recent list or a timeline asks for.

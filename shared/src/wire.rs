@@ -5,8 +5,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use crate::emotion::Emotion;
 use crate::id::{EchoId, UserId};
 use crate::policy::{
-    BATCH_KEY_BYTES, MAX_BATCH_BODY_BYTES, MAX_BATCH_OPERATIONS, MAX_BODY_BYTES, MAX_TARGET_BYTES,
-    MAX_TIMELINES_TARGET_BYTES,
+    BATCH_KEY_BYTES, MAX_BATCH_BODY_BYTES, MAX_BATCH_OPERATIONS, MAX_BODY_BYTES, MAX_SEARCH_TARGET_BYTES,
+    MAX_TARGET_BYTES, MAX_TIMELINES_TARGET_BYTES,
 };
 use crate::problem::{FieldError, Problem, Slug};
 
@@ -183,7 +183,11 @@ pub fn no_such_path() -> Problem {
 
 /// Bytes that a path and query which begin so may have.
 pub fn max_target_bytes(target: &str) -> usize {
-    if target.starts_with(pattern::TIMELINES) { MAX_TIMELINES_TARGET_BYTES } else { MAX_TARGET_BYTES }
+    match target {
+        _ if target.starts_with(pattern::TIMELINES) => MAX_TIMELINES_TARGET_BYTES,
+        _ if target.starts_with(pattern::SEARCH) => MAX_SEARCH_TARGET_BYTES,
+        _ => MAX_TARGET_BYTES,
+    }
 }
 
 /// Whether a path and query are short enough to be looked at.

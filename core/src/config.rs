@@ -115,6 +115,8 @@ pub struct StoreConfig {
     /// `ECHOES_REGIONS` (all four): the regions that hold the global tables, the same everywhere; an erasure is done when
     /// each of them says so.
     pub regions: Vec<Region>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB_STREAMS` (`AWS_ENDPOINT_URL_DYNAMODB`, or AWS's own): where the table's stream is read.
+    pub streams_endpoint: Option<String>,
 }
 
 impl StoreConfig {
@@ -131,8 +133,19 @@ impl StoreConfig {
             ops: table("ECHOES_OPS_TABLE", "EchoesOps")?,
             local: table("ECHOES_LOCAL_TABLE", "EchoesLocal")?,
             regions: regions.unwrap_or_else(|| Region::ALL.to_vec()),
+            streams_endpoint: streams_endpoint(environment)?,
         })
     }
+}
+
+/// Whoever moves DynamoDB elsewhere moves its streams with it: the embedded engines serve both at one address.
+fn streams_endpoint(environment: &Environment<'_>) -> Result<Option<String>, ConfigError> {
+    for variable in ["AWS_ENDPOINT_URL_DYNAMODB_STREAMS", "AWS_ENDPOINT_URL_DYNAMODB"] {
+        if let Some(url) = environment.optional_read(variable, |text| Ok(text.to_owned()))? {
+            return Ok(Some(url));
+        }
+    }
+    Ok(None)
 }
 
 const REGIONS: &str = "ECHOES_REGIONS";

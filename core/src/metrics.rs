@@ -5,7 +5,7 @@ mod cache;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{CounterVec, Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{CounterVec, Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 
 pub use cache::{CacheMetrics, CacheOutcome, Tier};
 
@@ -23,6 +23,8 @@ struct Families {
     http_seconds: HistogramVec,
     dynamodb_calls: IntCounterVec,
     dynamodb_units: CounterVec,
+    stream_lag: GaugeVec,
+    stream_records: IntCounterVec,
     cache: CacheMetrics,
 }
 
@@ -52,8 +54,25 @@ impl Metrics {
         let seconds = HistogramOpts::new("echoes_http_request_seconds", "Seconds until the answer was ready.");
         let http_seconds = HistogramVec::new(seconds.buckets(REQUEST_SECONDS.to_vec()), &["route"])?;
         registry.register(Box::new(http_seconds.clone()))?;
+        let stream_records = counter(
+            "echoes_stream_records_total",
+            "Records of the stream by the sink that was given them and what became of them.",
+            &["sink", "outcome"],
+        )?;
+        let lag = Opts::new("echoes_stream_lag_seconds", "Age of the oldest record that a sink has not applied.");
+        let stream_lag = GaugeVec::new(lag, &["sink"])?;
+        registry.register(Box::new(stream_lag.clone()))?;
         let cache = CacheMetrics::new(&registry)?;
-        let families = Families { registry, http_requests, http_seconds, dynamodb_calls, dynamodb_units, cache };
+        let families = Families {
+            registry,
+            http_requests,
+            http_seconds,
+            dynamodb_calls,
+            dynamodb_units,
+            stream_lag,
+            stream_records,
+            cache,
+        };
         Ok(Self(Arc::new(families)))
     }
 
@@ -71,6 +90,17 @@ impl Metrics {
     /// Counts units that DynamoDB charged; halves are exact.
     pub fn dynamodb_units(&self, operation: &str, index: &str, kind: &str, units: f64) {
         self.0.dynamodb_units.with_label_values(&[operation, index, kind]).inc_by(units);
+    }
+
+    /// How far a sink is behind.
+    pub fn stream_lag(&self, sink: &str, lag: Duration) {
+        self.0.stream_lag.with_label_values(&[sink]).set(lag.as_secs_f64());
+    }
+
+    /// Counts records of the stream.
+    pub fn stream_records(&self, sink: &str, outcome: &str, records: usize) {
+        let records = u64::try_from(records).unwrap_or(u64::MAX);
+        self.0.stream_records.with_label_values(&[sink, outcome]).inc_by(records);
     }
 
     /// What the caches count.

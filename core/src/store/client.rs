@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::Client;
 use aws_smithy_http_client::{Builder, tls};
 
@@ -24,6 +24,9 @@ const _: () = assert!(
 /// is slow just now. A shorter time would cut off, again and again, what only takes longer.
 const BULK_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const BULK_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for a page of the stream, after which it is asked for again.
+const STREAM_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+const STREAM_CALL_TIMEOUT: Duration = Duration::from_secs(7);
 const MAX_ATTEMPTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 /// Connections kept open while idle. Those in use are bounded by the requests admitted.
@@ -47,6 +50,18 @@ impl Deadlines {
 }
 
 pub(super) async fn connect(config: &StoreConfig, deadlines: Deadlines) -> Client {
+    Client::new(&sdk(config, deadlines).await)
+}
+
+/// A client of the table's stream: its pages have up to 1 MB, and nobody waits for one.
+pub(super) async fn connect_to_stream(config: &StoreConfig) -> aws_sdk_dynamodbstreams::Client {
+    let sdk = sdk(config, Deadlines { attempt: STREAM_ATTEMPT_TIMEOUT, call: STREAM_CALL_TIMEOUT }).await;
+    let mut own = aws_sdk_dynamodbstreams::config::Builder::from(&sdk);
+    own.set_endpoint_url(config.streams_endpoint.clone());
+    aws_sdk_dynamodbstreams::Client::from_conf(own.build())
+}
+
+async fn sdk(config: &StoreConfig, deadlines: Deadlines) -> SdkConfig {
     let http = Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .pool_idle_timeout(IDLE_TIMEOUT)
@@ -58,14 +73,13 @@ pub(super) async fn connect(config: &StoreConfig, deadlines: Deadlines) -> Clien
         .operation_timeout(deadlines.call)
         .build();
     let retries = RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(FIRST_BACKOFF);
-    let sdk = aws_config::defaults(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(config.region.as_str()))
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(retries)
         .load()
-        .await;
-    Client::new(&sdk)
+        .await
 }
 
 impl Store {

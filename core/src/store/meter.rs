@@ -8,6 +8,9 @@ use aws_sdk_dynamodb::operation::{
     query::QueryOutput, scan::ScanOutput, update_item::UpdateItemOutput, update_table::UpdateTableOutput,
     update_time_to_live::UpdateTimeToLiveOutput,
 };
+use aws_sdk_dynamodbstreams::operation::{
+    describe_stream::DescribeStreamOutput, get_records::GetRecordsOutput, get_shard_iterator::GetShardIteratorOutput,
+};
 use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
 use super::{Store, StoreError};
@@ -50,6 +53,10 @@ charged! {
     UpdateTableOutput, false, |_| &[];
     DescribeTimeToLiveOutput, false, |_| &[];
     UpdateTimeToLiveOutput, false, |_| &[];
+    // A page of a stream is charged by the call.
+    DescribeStreamOutput, false, |_| &[];
+    GetShardIteratorOutput, false, |_| &[];
+    GetRecordsOutput, false, |_| &[];
 }
 
 const CONDITION_FAILED: &str = "ConditionalCheckFailedException";

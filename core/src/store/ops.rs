@@ -53,7 +53,7 @@ impl Store {
         Ok((output.items.unwrap_or_default(), last))
     }
 
-    fn small_items(&self, table: &str, partition: &str, after: Option<&str>) -> QueryFluentBuilder {
+    pub(super) fn small_items(&self, table: &str, partition: &str, after: Option<&str>) -> QueryFluentBuilder {
         let query = self
             .client
             .query()

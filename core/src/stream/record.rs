@@ -4,10 +4,20 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use echoes_shared::{Echo, EchoId, Emotion, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A position in a shard: a decimal number of up to 40 digits, compared as a number.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Sequence(String);
+
+impl TryFrom<String> for Sequence {
+    type Error = &'static str;
+
+    fn try_from(digits: String) -> Result<Self, Self::Error> {
+        Self::parse(&digits).ok_or("a sequence is a decimal number")
+    }
+}
 
 impl Sequence {
     /// The number as it came; `None` where it is none.
@@ -72,7 +82,7 @@ impl fmt::Display for ShardId {
 }
 
 /// What a delete left in an echo's place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tombstone {
     /// When the delete was taken.
     pub deleted_at: Timestamp,
@@ -81,7 +91,8 @@ pub struct Tombstone {
 }
 
 /// What lay in an item's place.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Image {
     /// An echo, expired or not.
     Echo(Box<Echo>),
@@ -101,7 +112,7 @@ impl Image {
 }
 
 /// One change of one item. Several writes of one item may arrive as one record (facts, *DynamoDB*).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// Its place in its shard.
     pub sequence: Sequence,

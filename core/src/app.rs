@@ -1,5 +1,6 @@
 //! Wires a core together, serving or working, and ends it gently.
 
+mod effects;
 mod schema;
 mod sole;
 mod warm;
@@ -24,6 +25,7 @@ use crate::http::{self, Context, Readiness};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
+use crate::stream::Pump;
 use crate::work::{self, Round};
 use schema::Schema;
 use sole::Sole;
@@ -80,7 +82,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
         service: Arc::clone(&service),
         verifier: Verifier::new(config.edge_keys, region),
         permits: Arc::new(Semaphore::new(config.max_in_flight)),
-        metrics,
+        metrics: metrics.clone(),
         region,
     });
 
@@ -111,6 +113,10 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
     let warmer = Warmer { service, cache: cache.clone() };
+    let work = match work {
+        Some(work) => Some((work, effects::pump(&store, &metrics).await)),
+        None => None,
+    };
     let mut beside = tokio::spawn(beside(store, warmer, tables, Arc::clone(&readiness), work, stopped));
 
     tokio::select! {
@@ -141,7 +147,7 @@ async fn beside(
     warmer: Warmer,
     tables: Schema,
     readiness: Arc<Readiness>,
-    work: Option<WorkConfig>,
+    work: Option<(WorkConfig, Pump)>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
     if let Schema::Unknown(cause) = tables {
@@ -157,8 +163,8 @@ async fn beside(
         () = work::stopped(&mut stop) => return Ok(()),
     }
     let work = async {
-        if let Some(work) = work {
-            work::run(store, warmer.cache.clone(), work, stop.clone()).await;
+        if let Some((work, pump)) = work {
+            work::run(store, warmer.cache.clone(), work, pump, stop.clone()).await;
         }
     };
     tokio::join!(work, warmer.keep(stop.clone()));
@@ -175,7 +181,7 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache) = connect(config.store, &config.cache).await?;
+    let (store, cache, pump) = connect(config.store, &config.cache).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
@@ -183,7 +189,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
     }
     tracing::info!("working");
     let mut working = tokio::spawn(async {
-        work::run(store, cache, config.work, stopped).await;
+        work::run(store, cache, config.work, pump, stopped).await;
         Ok(())
     });
     tokio::select! {
@@ -200,12 +206,12 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache) = connect(config.store, &config.cache).await?;
+    let (store, cache, pump) = connect(config.store, &config.cache).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
     let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, cache, config.work, stopped));
+    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, stopped));
     tokio::select! {
         done = &mut rounds => return Ok(done),
         signalled = termination() => signalled?,
@@ -214,13 +220,14 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
     Ok(rounds.await)
 }
 
-/// The store of a process that works, and the caches that it tells: it keeps nothing in memory.
-async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache), ServeError> {
+/// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and the stream.
+async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache, Pump), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let cache = Cache::new(cache, config.region, Lifetimes::without_stream(), metrics.clone());
-    let store = Store::connect(config, metrics).await;
+    let store = Store::connect(config, metrics.clone()).await;
     cache.start(&store);
-    Ok((store, cache))
+    let pump = effects::pump(&store, &metrics).await;
+    Ok((store, cache, pump))
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -5,7 +5,9 @@ mod cache;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{CounterVec, Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    CounterVec, Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+};
 
 pub use cache::{CacheMetrics, CacheOutcome, Tier};
 

@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::config::WorkConfig;
 use crate::store::Store;
+use crate::stream::{Pump, Until};
+use crate::units;
 use erasure::Erasures;
 use guard::Guard;
 use rounds::{Cadence, once, rounds};
@@ -77,8 +79,9 @@ impl Jobs {
     }
 }
 
-/// Runs every job until `stop` is told; what they change is told to `cache`. Then each ends after its present step.
-pub async fn run(store: Store, cache: Cache, config: WorkConfig, stop: watch::Receiver<bool>) {
+/// Runs every job and the stream's effects until `stop` is told; what they change is told to `cache`. Then each ends after its
+/// present step.
+pub async fn run(store: Store, cache: Cache, config: WorkConfig, pump: Pump, stop: watch::Receiver<bool>) {
     let jobs = Jobs::new(&store, &cache, &config);
     let sweep = async {
         if let Some(sweep) = &jobs.sweep {
@@ -89,11 +92,22 @@ pub async fn run(store: Store, cache: Cache, config: WorkConfig, stop: watch::Re
     let fresh = rounds(FRESH_TOMBSTONES, stop.clone(), |now| jobs.fresh_tombstones.pass(now));
     let young = rounds(YOUNG_TOMBSTONES, stop.clone(), |now| jobs.young_tombstones.pass(now));
     let all = rounds(TOMBSTONES, stop.clone(), |now| jobs.tombstones.pass(now));
-    tokio::join!(sweep, erasures, fresh, young, all);
+    // One that runs until it is stopped has nothing to fail with.
+    let streams = async {
+        let _ = pump.run(Until::Stopped, stop.clone()).await;
+    };
+    tokio::join!(sweep, erasures, fresh, young, all, streams);
 }
 
-/// Runs one full round of every job, one after the other, and says what each did; all are tried, whichever fails.
-pub async fn run_once(store: Store, cache: Cache, config: WorkConfig, stop: watch::Receiver<bool>) -> Vec<Round> {
+/// Runs one full round of every job, one after the other, then drains the stream, and says what each did; all are tried,
+/// whichever fails.
+pub async fn run_once(
+    store: Store,
+    cache: Cache,
+    config: WorkConfig,
+    pump: Pump,
+    stop: watch::Receiver<bool>,
+) -> Vec<Round> {
     let jobs = Jobs::new(&store, &cache, &config);
     let mut rounds = Vec::new();
     if let Some(sweep) = &jobs.sweep {
@@ -105,8 +119,21 @@ pub async fn run_once(store: Store, cache: Cache, config: WorkConfig, stop: watc
     let mut round = once(TOMBSTONES.job, stop.clone(), |now| jobs.tombstones.pass(now)).await;
     round.did = jobs.tombstones.did();
     rounds.push(round);
-    let mut round = once(ERASURES.job, stop, |now| jobs.erasures.pass(now)).await;
+    let mut round = once(ERASURES.job, stop.clone(), |now| jobs.erasures.pass(now)).await;
     round.did = jobs.erasures.did();
     rounds.push(round);
+    rounds.push(drain(&pump, stop).await);
     rounds
+}
+
+/// Applies all that the stream holds now, as far as no other worker does.
+async fn drain(pump: &Pump, stop: watch::Receiver<bool>) -> Round {
+    let (drained, units) = units::counted(Box::pin(pump.run(Until::Drained, stop.clone()))).await;
+    let ended = match drained {
+        Err(error) => Ended::Failed(error),
+        Ok(()) if *stop.borrow() => Ended::Stopped,
+        Ok(()) => Ended::Done,
+    };
+    let did = Did { text: "the stream was read".to_owned(), figures: serde_json::json!({}) };
+    Round { job: "streams", ended, units, did }
 }

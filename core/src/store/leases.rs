@@ -41,12 +41,7 @@ impl Rows for Store {
         Box::pin(self.put_row(stream, row))
     }
 
-    fn take<'a>(
-        &'a self,
-        stream: &'a str,
-        seen: &'a Row,
-        owner: &'a str,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    fn take<'a>(&'a self, stream: &'a str, seen: &'a Row, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
         let request = self
             .client
             .update_item()
@@ -72,7 +67,8 @@ impl Rows for Store {
         kept: &'a Kept,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let caught_up = kept.caught_up.map(|at| item::string(at.to_string()));
-        let (at, free) = (caught_up.as_ref().map_or("", |_| ", #at = :at"), if kept.free { " REMOVE #owner" } else { "" });
+        let (at, free) =
+            (caught_up.as_ref().map_or("", |_| ", #at = :at"), if kept.free { " REMOVE #owner" } else { "" });
         let request = self
             .client
             .update_item()
@@ -93,9 +89,7 @@ impl Rows for Store {
             .return_consumed_capacity(INDEXES);
         let request = match caught_up {
             None => request,
-            Some(at) => {
-                request.expression_attribute_names("#at", CAUGHT_UP).expression_attribute_values(":at", at)
-            }
+            Some(at) => request.expression_attribute_names("#at", CAUGHT_UP).expression_attribute_values(":at", at),
         };
         Box::pin(self.update_ops(request))
     }
@@ -161,12 +155,8 @@ impl Store {
     /// Deletes an item of `EchoesLocal`, of a beat or whatever it is.
     async fn delete_unchanged(&self, key: Item, beat: Option<u64>) -> Result<(), StoreError> {
         const OPERATION: &str = "DeleteItem";
-        let request = self
-            .client
-            .delete_item()
-            .table_name(self.local())
-            .set_key(Some(key))
-            .return_consumed_capacity(INDEXES);
+        let request =
+            self.client.delete_item().table_name(self.local()).set_key(Some(key)).return_consumed_capacity(INDEXES);
         let request = match beat {
             None => request,
             Some(beat) => request

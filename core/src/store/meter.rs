@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::operation::{
     query::QueryOutput, scan::ScanOutput, update_item::UpdateItemOutput, update_table::UpdateTableOutput,
     update_time_to_live::UpdateTimeToLiveOutput,
 };
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use aws_sdk_dynamodbstreams::operation::{
     describe_stream::DescribeStreamOutput, get_records::GetRecordsOutput, get_shard_iterator::GetShardIteratorOutput,
 };
-use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 
 use super::{Store, StoreError};
 use crate::units::{self, Units};

@@ -98,9 +98,9 @@ impl TableStream {
         let request = self.client.get_shard_iterator().stream_arn(arn).shard_id(shard.as_str());
         let request = match start {
             Start::Oldest => request.shard_iterator_type(ShardIteratorType::TrimHorizon),
-            Start::After(sequence) => request
-                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
-                .sequence_number(sequence.as_str()),
+            Start::After(sequence) => {
+                request.shard_iterator_type(ShardIteratorType::AfterSequenceNumber).sequence_number(sequence.as_str())
+            }
         };
         let answer = self.store.count(OPERATION, request.send().await);
         let answer = answer.map_err(|error| failure(OPERATION, &error))?;

@@ -75,16 +75,7 @@ impl Letter {
         now: Timestamp,
     ) -> Self {
         let (kind, shard) = (LetterKind::Trimmed, shard.clone());
-        Self {
-            sink,
-            shard,
-            sequence: after,
-            kind,
-            reason: reason.to_owned(),
-            written: now,
-            record: None,
-            raw: None,
-        }
+        Self { sink, shard, sequence: after, kind, reason: reason.to_owned(), written: now, record: None, raw: None }
     }
 
     /// Its name, the same whenever it is written.

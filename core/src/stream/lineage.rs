@@ -104,10 +104,8 @@ mod tests {
     use crate::stream::{Listed, Positions};
 
     fn listing(shards: &[(&str, Option<&str>)]) -> Listing {
-        let listed = |(id, parent): &(&str, Option<&str>)| Listed {
-            id: ShardId::new(*id),
-            parent: parent.map(ShardId::new),
-        };
+        let listed =
+            |(id, parent): &(&str, Option<&str>)| Listed { id: ShardId::new(*id), parent: parent.map(ShardId::new) };
         Listing { label: "1".to_owned(), shards: shards.iter().map(listed).collect() }
     }
 
@@ -169,11 +167,8 @@ mod tests {
 
     #[test]
     fn a_row_goes_once_its_shard_is_not_listed() {
-        let rows =
-            [row("a", &[], State::Done, Owner::Nobody), row("b", &["a"], State::Done, Owner::Nobody)];
-        let view = |listing: &Listing| {
-            steps(&View { listing, rows: &rows, reading: &BTreeSet::new(), workers: 1 })
-        };
+        let rows = [row("a", &[], State::Done, Owner::Nobody), row("b", &["a"], State::Done, Owner::Nobody)];
+        let view = |listing: &Listing| steps(&View { listing, rows: &rows, reading: &BTreeSet::new(), workers: 1 });
         assert_eq!(view(&listing(&[("a", None), ("b", Some("a"))])), []);
         assert_eq!(view(&listing(&[("b", Some("a"))])), [Step::Remove(rows[0].0.clone())]);
     }

@@ -102,7 +102,8 @@ impl Progress {
             ready = false;
             words.push(format!("nobody has read shard {shard} for {} s", waits.as_secs()));
         }
-        for (shard, standing) in state.shards.iter().flat_map(|(shard, all)| all.iter().map(move |one| (shard, one))) {
+        for (shard, standing) in state.shards.iter().flat_map(|(shard, all)| all.iter().map(move |one| (shard, one)))
+        {
             let sink = standing.sink;
             if standing.stuck >= STALLED {
                 ready &= sink == SinkName::Search;

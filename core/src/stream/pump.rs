@@ -285,15 +285,7 @@ impl Pump {
     }
 
     /// Reads a shard from now on.
-    fn read(
-        &self,
-        until: Until,
-        memory: &mut Memory,
-        listing: &Listing,
-        row: &Row,
-        fence: u64,
-        asked_millis: u64,
-    ) {
+    fn read(&self, until: Until, memory: &mut Memory, listing: &Listing, row: &Row, fence: u64, asked_millis: u64) {
         let claim = Claim { shard: row.shard.clone(), owner: self.worker.clone(), fence };
         let parts = Parts { drain: until == Until::Drained, ..self.parts.clone() };
         let shard = Arc::new(Shard::new(parts, listing.label.clone(), claim, row, asked_millis));

@@ -71,12 +71,7 @@ pub trait Rows: Send + Sync + fmt::Debug + 'static {
     fn begin<'a>(&'a self, stream: &'a str, row: &'a Row) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Takes a row for `owner` as long as it is what was `seen`, beat and all: its fence is one higher then.
-    fn take<'a>(
-        &'a self,
-        stream: &'a str,
-        seen: &'a Row,
-        owner: &'a str,
-    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+    fn take<'a>(&'a self, stream: &'a str, seen: &'a Row, owner: &'a str) -> BoxFuture<'a, Result<bool, StoreError>>;
 
     /// Renews a claim and writes how far the sinks are; `false` where it holds no longer. `free` gives the row back, and so
     /// does [`State::Done`].

@@ -87,8 +87,7 @@ impl Shard {
         for lane in &lanes {
             lane.join(position.as_ref());
         }
-        let head =
-            Head { position, polled_millis: asked_millis, caught_up: row.caught_up, ..Head::default() };
+        let head = Head { position, polled_millis: asked_millis, caught_up: row.caught_up, ..Head::default() };
         Self {
             parts,
             stream,

@@ -80,6 +80,18 @@ impl Engine {
         Client::from_conf(config)
     }
 
+    /// A client of its streams.
+    pub fn stream_client(&self) -> aws_sdk_dynamodbstreams::Client {
+        let config = aws_sdk_dynamodbstreams::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(&self.endpoint)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        aws_sdk_dynamodbstreams::Client::from_conf(config)
+    }
+
     /// A store of `region` over tables whose names begin with `prefix`, not yet created.
     pub fn tables(&self, prefix: &str, region: &str) -> Store {
         self.tables_apart(prefix, prefix, region)

@@ -32,6 +32,7 @@ mod random;
 mod raw;
 mod shards;
 mod sole;
+mod stream;
 mod sweep;
 mod timelines;
 mod told;
@@ -74,6 +75,16 @@ async fn erasures_on_dynamodb_local() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn indexes_on_dynoxide() {
     indexes::all(&Engine::dynoxide().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_on_dynoxide() {
+    stream::all(&Engine::dynoxide().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_on_dynamodb_local() {
+    stream::all(&Engine::dynamodb_local().await).await;
 }
 
 /// An engine of its own: DynamoDB Local does its background work on ten threads, of which each table with a time to live takes

@@ -22,6 +22,7 @@ use crate::cache::{Cache, Lifetimes};
 use crate::clock;
 use crate::config::{CacheConfig, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
+use crate::live::{self, Hub};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
@@ -75,8 +76,10 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let api = bind("ECHOES_LISTEN", config.listen).await?;
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
 
-    let service =
-        Arc::new(Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone()));
+    let hub = Hub::new(config.max_live, metrics.live().clone());
+    live::follow(&hub, &cache);
+    let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
+    let service = Arc::new(service.with_live(hub.clone()));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
         service: Arc::clone(&service),
@@ -108,7 +111,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let (stop, stopped) = watch::channel(false);
     let mut lease = tokio::spawn(sole::hold(sole.clone(), held));
     let settings = tokio::spawn(store.clone().keep_settings_fresh(clock::now, stopped.clone()));
-    let max_connections = config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST);
+    let max_connections =
+        config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST).saturating_add(config.max_live);
     let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
@@ -127,6 +131,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     }
     tracing::info!("draining");
     readiness.drain();
+    hub.close();
     let _ = stop.send(true);
     if tokio::time::timeout(DRAIN_TIMEOUT, async { tokio::join!(api, beside) }).await.is_err() {
         tracing::warn!("some requests or some work did not end in time");

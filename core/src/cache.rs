@@ -47,6 +47,7 @@ mod gone;
 mod head;
 mod key;
 mod lifetimes;
+mod live;
 mod loaded;
 mod memcached;
 mod memory;
@@ -91,6 +92,7 @@ pub use key::Key;
 pub use lifetimes::Lifetimes;
 pub use loaded::{Loaded, Value};
 pub use one::One;
+pub use redis::live::LiveHeard;
 pub use trail::{Step, Trail};
 
 /// The caches of one process. Cheap to clone.

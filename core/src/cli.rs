@@ -33,7 +33,7 @@ enum Command {
     /// Serve the API to the edge until SIGTERM, then finish what has begun.
     ///
     /// Needs ECHOES_REGION, ECHOES_LISTEN, ECHOES_EDGE_KEYS, ECHOES_CURSOR_KEYS and ECHOES_AUDIO_BUCKET; knows
-    /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS, ECHOES_MAX_IN_FLIGHT,
+    /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS, ECHOES_MAX_IN_FLIGHT, ECHOES_MAX_LIVE,
     /// ECHOES_CACHE_MEMORY_BYTES (64 MiB; 0 is off), ECHOES_REDIS_URL, ECHOES_MEMCACHED_SERVERS (host:port, with commas),
     /// RUST_LOG, with `--work` the variables of `echoes work`, and the AWS SDK's own.
     ///

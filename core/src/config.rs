@@ -20,6 +20,10 @@ const ADMIN_PORT_OFFSET: u16 = 100;
 /// reads a day and 10 ms each about one is in flight; the bound is for the day when DynamoDB takes a second.
 const DEFAULT_MAX_IN_FLIGHT: usize = 512;
 const MAX_MAX_IN_FLIGHT: usize = 65_536;
+/// Live streams that one core holds unless `ECHOES_MAX_LIVE` says otherwise: each is a connection and no more (issue: *a bound on
+/// connections*).
+const DEFAULT_MAX_LIVE: usize = 1_000;
+const MAX_MAX_LIVE: usize = 65_536;
 /// A variable that is missing or malformed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
@@ -178,6 +182,8 @@ pub struct ServeConfig {
     pub audio_bucket: Name,
     /// `ECHOES_MAX_IN_FLIGHT` (512): requests worked on at a time; one more is answered 503.
     pub max_in_flight: usize,
+    /// `ECHOES_MAX_LIVE` (1,000): live streams at a time, beside the requests; one more is answered 503. 0 switches them off.
+    pub max_live: usize,
     /// The caches.
     pub cache: CacheConfig,
     /// `RUST_LOG` (`info`): what is logged.
@@ -198,6 +204,11 @@ impl ServeConfig {
             let problem = format!("must be 1 to {MAX_MAX_IN_FLIGHT}");
             return Err(ConfigError { variable: "ECHOES_MAX_IN_FLIGHT", problem });
         }
+        let max_live = environment.optional("ECHOES_MAX_LIVE")?.unwrap_or(DEFAULT_MAX_LIVE);
+        if max_live > MAX_MAX_LIVE {
+            let problem = format!("must be 0 to {MAX_MAX_LIVE}");
+            return Err(ConfigError { variable: "ECHOES_MAX_LIVE", problem });
+        }
         Ok(Self {
             store,
             listen,
@@ -207,6 +218,7 @@ impl ServeConfig {
                 .read("ECHOES_CURSOR_KEYS", |text| CursorKeys::parse(text).map_err(Into::into))?,
             audio_bucket: environment.required("ECHOES_AUDIO_BUCKET")?,
             max_in_flight,
+            max_live,
             cache: CacheConfig::read(environment)?,
             log_filter: read_log_filter(environment)?,
         })
@@ -287,6 +299,8 @@ mod tests {
             ("ECHOES_REGIONS", "eu-west-1,mars-north-1"),
             ("ECHOES_MAX_IN_FLIGHT", "0"),
             ("ECHOES_MAX_IN_FLIGHT", "many"),
+            ("ECHOES_MAX_LIVE", "-1"),
+            ("ECHOES_MAX_LIVE", "65537"),
             ("ECHOES_CACHE_MEMORY_BYTES", "much"),
             ("ECHOES_REDIS_URL", "http://cache.example"),
             ("ECHOES_MEMCACHED_SERVERS", "cache.example:11211"),

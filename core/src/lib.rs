@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod live;
 pub mod metrics;
 pub mod pace;
 pub mod prices;

@@ -1,6 +1,7 @@
 //! Every metric of the core, declared in one place (contract, *Metrics*).
 
 mod cache;
+mod live;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use prometheus::{
 };
 
 pub use cache::{CacheMetrics, CacheOutcome, Tier};
+pub use live::{LiveEnd, LiveMetrics};
 
 /// Upper bounds in seconds: from a hit in memory to the edge's whole deadline.
 const REQUEST_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
@@ -28,6 +30,7 @@ struct Families {
     stream_lag: GaugeVec,
     stream_records: IntCounterVec,
     cache: CacheMetrics,
+    live: LiveMetrics,
 }
 
 impl Metrics {
@@ -65,6 +68,7 @@ impl Metrics {
         let stream_lag = GaugeVec::new(lag, &["sink"])?;
         registry.register(Box::new(stream_lag.clone()))?;
         let cache = CacheMetrics::new(&registry)?;
+        let live = LiveMetrics::new(&registry)?;
         let families = Families {
             registry,
             http_requests,
@@ -74,6 +78,7 @@ impl Metrics {
             stream_lag,
             stream_records,
             cache,
+            live,
         };
         Ok(Self(Arc::new(families)))
     }
@@ -108,6 +113,11 @@ impl Metrics {
     /// What the caches count.
     pub fn cache(&self) -> &CacheMetrics {
         &self.0.cache
+    }
+
+    /// What the live hub counts.
+    pub fn live(&self) -> &LiveMetrics {
+        &self.0.live
     }
 
     /// All metrics in Prometheus's text format, with its media type.

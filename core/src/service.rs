@@ -2,6 +2,7 @@
 
 mod batch;
 mod erasure;
+mod live;
 mod random;
 mod read;
 mod telling;
@@ -13,6 +14,7 @@ use echoes_shared::{Problem, Region};
 
 use crate::cache::Cache;
 use crate::config::Name;
+use crate::live::Hub;
 use crate::store::Store;
 use random::Pools;
 
@@ -57,11 +59,13 @@ pub struct Service {
     cursor_keys: CursorKeys,
     audio_bucket: Name,
     pools: Pools,
+    /// Where one may listen; `None` where nobody may.
+    live: Option<Hub>,
 }
 
 impl Service {
     /// A service over `store`, behind `cache`.
     pub fn new(store: Store, region: Region, cursor_keys: CursorKeys, audio_bucket: Name, cache: Cache) -> Self {
-        Self { store, cache, region, cursor_keys, audio_bucket, pools: Pools::default() }
+        Self { store, cache, region, cursor_keys, audio_bucket, pools: Pools::default(), live: None }
     }
 }

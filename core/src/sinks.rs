@@ -1,6 +1,7 @@
 //! What becomes of a stream's records: each effect is a sink, which can be given the same record again.
 
 pub mod analytics;
+pub mod live;
 
 use std::fmt;
 use std::sync::Arc;

@@ -10,6 +10,7 @@ pub mod etag;
 pub mod hex;
 pub mod id;
 pub mod keys;
+pub mod live;
 pub mod places;
 pub mod policy;
 pub mod problem;

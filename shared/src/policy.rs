@@ -125,6 +125,11 @@ pub const EDGE_FEED_STALE_IF_ERROR_SECONDS: u32 = 24 * 60 * 60;
 /// Seconds that anything else may be served while no region answers: five minutes.
 pub const EDGE_STALE_IF_ERROR_SECONDS: u32 = 5 * 60;
 
+/// Milliseconds after which a listener that was cut off comes back (`retry` of the event stream).
+pub const LIVE_RETRY_MILLIS: u64 = 2_000;
+/// Seconds after which a listener to whom nothing was sent is sent a comment (contract: *a comment every 15 s*).
+pub const LIVE_BEAT_SECONDS: u64 = 15;
+
 /// Seconds that the two clocks of a signed call may differ (facts, *SigV4 verification*; AWS allows the same).
 pub const SIGNATURE_SKEW_SECONDS: u64 = 5 * 60;
 

@@ -1,6 +1,7 @@
 //! Reads query strings: a known parameter once, an unknown one never.
 
 mod instant;
+mod live;
 mod near;
 mod search;
 mod timelines;
@@ -12,6 +13,7 @@ use crate::emotion::Emotion;
 use crate::policy::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::problem::{FieldError, Problem};
 
+pub use live::LiveQuery;
 pub use near::{Bounds, Near};
 pub use search::{SearchQuery, Sort};
 pub use timelines::TimelinesQuery;

@@ -18,6 +18,8 @@ pub const REGION: &str = "echoes-region";
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// The version that an edit is of.
 pub const IF_MATCH: &str = "if-match";
+/// The last event that a listener was sent.
+pub const LAST_EVENT_ID: &str = "last-event-id";
 /// Which caches answered (RFC 9211).
 pub const CACHE_STATUS: &str = "cache-status";
 /// How long the tiers took.

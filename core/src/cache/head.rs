@@ -141,6 +141,17 @@ impl Head {
         self.items.iter().map(|item| item.id)
     }
 
+    /// Its echoes as they are serialised, newest first.
+    pub fn each(&self) -> impl Iterator<Item = (EchoId, Bytes)> {
+        let starts = std::iter::once(OPENING.len()).chain(self.items.iter().map(|item| item.end + 1));
+        self.items.iter().zip(starts).map(|(item, start)| (item.id, self.body.slice(start..item.end)))
+    }
+
+    /// The position after which the list goes on.
+    pub fn goes_on_after(&self) -> Option<EchoId> {
+        self.next
+    }
+
     /// The second in which the first of its echoes expires.
     pub fn expires_at(&self) -> Option<Timestamp> {
         Some(Timestamp::from_millis(self.expires_at?.saturating_mul(1_000)))

@@ -4,6 +4,7 @@ mod ending;
 mod epoch;
 mod hear;
 mod link;
+pub(super) mod live;
 mod names;
 mod pending;
 mod popular;
@@ -24,7 +25,7 @@ use tokio::task::AbortHandle;
 use super::RedisUrl;
 use crate::metrics::Metrics;
 use epoch::Epoch;
-use hear::{Process, Word};
+use hear::{Ears, Word};
 use link::{Link, Live, Patience};
 use names::Names;
 use scripts::{BEGIN, Call, GIVE_UP, KEEP, hexadecimal};
@@ -106,8 +107,7 @@ pub(super) enum Heard {
 #[derive(Debug)]
 pub(super) struct Redis {
     link: Option<Arc<Link>>,
-    me: Process,
-    heard: broadcast::Sender<Heard>,
+    ears: Ears,
     tasks: Vec<AbortHandle>,
 }
 
@@ -118,13 +118,13 @@ impl Redis {
     }
 
     fn patient(url: &RedisUrl, region: Region, metrics: Metrics, patience: Patience) -> Self {
-        let (me, heard) = (rand::random(), broadcast::Sender::new(hear::MESSAGES_BEHIND));
+        let ears = Ears::new(rand::random());
         let client = match Client::open(url.0.as_str()) {
             Ok(client) => client,
             Err(error) => {
                 // The configuration has judged it before; without it the other tiers still work.
                 tracing::error!(category = error.category(), "ECHOES_REDIS_URL cannot be used");
-                return Self { link: None, me, heard, tasks: Vec::new() };
+                return Self { link: None, ears, tasks: Vec::new() };
             }
         };
         let link = Arc::new(Link::new(client, Names::new(region), patience, metrics));
@@ -132,8 +132,8 @@ impl Redis {
             let link = Arc::clone(&link);
             async move { link.keep_connected().await }
         });
-        let listening = tokio::spawn(hear::listen(Arc::clone(&link), me, heard.clone()));
-        Self { link: Some(link), me, heard, tasks: vec![connecting.abort_handle(), listening.abort_handle()] }
+        let listening = tokio::spawn(hear::listen(Arc::clone(&link), ears.clone()));
+        Self { link: Some(link), ears, tasks: vec![connecting.abort_handle(), listening.abort_handle()] }
     }
 
     /// Returns when Redis is there; never, where its address is none.
@@ -250,7 +250,7 @@ impl Redis {
     pub(super) async fn invalidate(&self, keys: &[String], message: Bytes) -> bool {
         let Some(link) = self.link.clone() else { return false };
         let keys = keys.iter().map(|key| Names::plain(key).into_owned()).collect();
-        let message = hear::written(Some(&self.me), Word::Change, &message).into();
+        let message = hear::written(Some(&self.ears.me), Word::Change, &message).into();
         // In a task of its own: a caller that goes away must not take an invalidation with it.
         tokio::spawn(async move { link.invalidate(keys, message).await }).await.unwrap_or(false)
     }
@@ -264,7 +264,7 @@ impl Redis {
     pub(super) fn untold(&self, count: u64) {
         if self.link.as_ref().is_some_and(|link| link.untold(count)) {
             // Nobody may be listening yet.
-            let _ = self.heard.send(Heard::Gap);
+            let _ = self.ears.heard.send(Heard::Gap);
         }
     }
 
@@ -277,17 +277,17 @@ impl Redis {
     pub(super) fn recount(&self, count: u64) {
         self.link.iter().for_each(|link| link.recount(count));
         // Nobody may be listening yet.
-        let _ = self.heard.send(Heard::Gap);
+        let _ = self.ears.heard.send(Heard::Gap);
     }
 
     /// What the other processes say from now on. A listener that falls behind is told so by the channel, and has a gap too.
     pub(super) fn hear(&self) -> broadcast::Receiver<Heard> {
-        self.heard.subscribe()
+        self.ears.heard.subscribe()
     }
 
     /// Tells those who wait for a key that they need not any more.
     fn filled(&self, key: &str) -> Vec<u8> {
-        hear::written(Some(&self.me), Word::Filled, key.as_bytes())
+        hear::written(Some(&self.ears.me), Word::Filled, key.as_bytes())
     }
 
     /// The connection of now, if Redis is there, and the life in which what it holds counts.

@@ -16,8 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
+use super::patience::Patient;
+
 /// How long a connection may be silent or slow before a request's head is complete. It also ends idle ones.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a caller may take nothing of what is written to it.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 /// How long accepting pauses after it failed, as it does when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,10 +38,11 @@ where
             // An error means that the sender is gone, which is a stop as well.
             _ = stop.wait_for(|stopped| *stopped) => break,
         };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service.clone()));
+        let connection =
+            http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).serve_connection(
+                TokioIo::new(Patient::new(stream, WRITE_PATIENCE)),
+                TowerToHyperService::new(service.clone()),
+            );
         let connection = open.watch(connection);
         tokio::spawn(async move {
             // A caller who goes away or speaks no HTTP is an everyday matter and nobody's fault.

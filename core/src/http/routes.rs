@@ -1,5 +1,5 @@
 //! Every route of the main port, in one place. All of them, unknown ones included, pass the same gates: identify and
-//! observe, admit, authenticate.
+//! observe, admit, authenticate. A stream of live events alone is not admitted as a request: the hub has seats for it.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
 use super::express::Api;
-use super::{Context, admission, answer, auth, batch, echoes, emotions, observe, status, timelines, users};
+use super::{Context, admission, answer, auth, batch, echoes, emotions, live, observe, status, timelines, users};
 use crate::service::ServiceError;
 
 /// The signed API.
@@ -37,10 +37,19 @@ pub fn api(context: Arc<Context>) -> Api {
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(Arc::clone(&context), auth::authenticate))
         .layer(from_fn_with_state(Arc::clone(&context), admission::admit))
+        .merge(streams(&context))
         .layer(from_fn_with_state(Arc::clone(&context), observe::observe))
         .layer(from_fn(observe::identify))
         .with_state(Arc::clone(&context));
     Api::new(context, routes)
+}
+
+/// What goes on for longer than a request may.
+fn streams(context: &Arc<Context>) -> Router<Arc<Context>> {
+    Router::new()
+        .route(pattern::LIVE, get(live::listen))
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn_with_state(Arc::clone(context), auth::authenticate))
 }
 
 async fn unknown() -> Response {

@@ -241,7 +241,7 @@ impl Service {
 }
 
 /// What a miss of the head of `key` does.
-fn loader(
+pub(super) fn loader(
     store: &Store,
     key: &Key,
     now: Timestamp,
@@ -256,7 +256,7 @@ fn loader(
 }
 
 /// A page of the list `key` from the store.
-async fn page(
+pub(super) async fn page(
     store: &Store,
     key: &Key,
     limit: usize,

@@ -181,7 +181,12 @@ impl Link {
         Ok(answer)
     }
 
-    async fn ask_within<T>(&self, live: &Live, pipeline: &Pipeline, deadline: Duration) -> Result<T, Failure>
+    pub(super) async fn ask_within<T>(
+        &self,
+        live: &Live,
+        pipeline: &Pipeline,
+        deadline: Duration,
+    ) -> Result<T, Failure>
     where
         T: FromRedisValue,
     {

@@ -17,13 +17,16 @@ pub(super) struct Names {
     pub everything: String,
     /// The channel on which the processes of the region tell each other what they did.
     pub channel: String,
+    /// The channel on which the worker tells the serving processes what happens.
+    pub live: String,
 }
 
 impl Names {
     /// The first number is the format's: what means something else gets another.
     pub(super) fn new(region: Region) -> Self {
         let prefix = format!("echoes:1:{region}:");
-        Self { everything: format!("{prefix}all"), channel: format!("{prefix}told"), prefix }
+        let [everything, channel, live] = ["all", "told", "live"].map(|name| format!("{prefix}{name}"));
+        Self { everything, channel, live, prefix }
     }
 
     /// A key as it is written in every name that belongs to it.

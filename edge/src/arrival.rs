@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
+use echoes_shared::wire::LAST_EVENT_ID as LAST_EVENT_ID_HEADER;
 use echoes_shared::{Region, Timestamp};
 use js_sys::JsString;
 use wasm_bindgen::JsValue;
@@ -15,6 +16,7 @@ use crate::{clock, locate, random};
 
 thread_local! {
     static IF_NONE_MATCH: JsString = JsString::from("if-none-match");
+    static LAST_EVENT_ID: JsString = JsString::from(LAST_EVENT_ID_HEADER);
 }
 
 /// A request as it arrives.
@@ -59,6 +61,11 @@ impl Arrival {
     /// The tags of what the caller has already.
     pub fn if_none_match(&self) -> Option<String> {
         IF_NONE_MATCH.with(|name| self.incoming.header(name))
+    }
+
+    /// The id of the last event that the caller was sent.
+    pub fn last_event_id(&self) -> Option<String> {
+        LAST_EVENT_ID.with(|name| self.incoming.header(name))
     }
 
     /// Milliseconds since the request arrived.

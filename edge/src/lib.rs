@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod health;
 mod identity;
+mod live;
 mod locate;
 mod log;
 mod origin;

@@ -4,10 +4,12 @@ pub mod answer;
 pub mod attempts;
 mod batch;
 mod home;
+mod stream;
 pub mod transport;
 
 use std::cell::RefCell;
 
+use echoes_shared::live::EventId;
 use echoes_shared::policy::{MAX_ANSWER_BYTES, REGION_ATTEMPTS};
 use echoes_shared::sigv4::sign::{Call as SignedCall, signature_headers};
 use echoes_shared::{IdempotencyKey, Region, Timestamp, UserId, validate, wire};
@@ -22,6 +24,7 @@ use transport::Outgoing;
 
 pub use batch::batch;
 pub use home::ask_home;
+pub use stream::{Opening, open};
 
 thread_local! {
     static HEALTH: RefCell<HealthTable> = RefCell::default();
@@ -42,6 +45,8 @@ pub struct Call {
     pub key: Option<IdempotencyKey>,
     /// The version that an edit is of.
     pub if_match: Option<u64>,
+    /// The last event that a listener was sent.
+    pub last_event: Option<EventId>,
     /// The body; empty for none.
     pub body: Vec<u8>,
     /// Whether the region asked is to decide in place of the echo's home, which is down.
@@ -54,6 +59,11 @@ impl Call {
         Self::new("GET", target, request_id, None)
     }
 
+    /// The opening of a stream for who was sent `last` before; with the method `HEAD`, of nothing but its head.
+    pub fn listen(method: &'static str, target: String, request_id: &str, last: Option<EventId>) -> Self {
+        Self { last_event: last, ..Self::new(method, target, request_id, None) }
+    }
+
     /// A write on behalf of `user`, so far without a name, a version or a body.
     pub fn write(method: &'static str, target: String, request_id: &str, user: UserId) -> Self {
         Self::new(method, target, request_id, Some(user))
@@ -61,7 +71,8 @@ impl Call {
 
     fn new(method: &'static str, target: String, request_id: &str, user: Option<UserId>) -> Self {
         let request_id = request_id.to_owned();
-        Self { method, target, request_id, user, key: None, if_match: None, body: Vec::new(), fallback: false }
+        let (key, if_match, last_event, body) = (None, None, None, Vec::new());
+        Self { method, target, request_id, user, key, if_match, last_event, body, fallback: false }
     }
 }
 
@@ -194,8 +205,11 @@ fn outgoing(call: &Call, config: &OriginConfig, region: Region, deadline_millis:
     }
     let key = call.key.map(|key| key.to_string());
     let version = call.if_match.map(|version| format!("\"{version}\""));
+    let last_event = call.last_event.map(|id| id.to_string());
     // Not among what must be signed, but without them a captured create or edit could be replayed as another.
-    for (name, value) in [(wire::IDEMPOTENCY_KEY, &key), (wire::IF_MATCH, &version)] {
+    for (name, value) in
+        [(wire::IDEMPOTENCY_KEY, &key), (wire::IF_MATCH, &version), (wire::LAST_EVENT_ID, &last_event)]
+    {
         signed.extend(value.as_deref().map(|value| (name, value)));
     }
     let to_sign = SignedCall { method: call.method, url: &url, headers: &signed, body: &call.body };

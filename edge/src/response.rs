@@ -5,7 +5,7 @@ use echoes_shared::wire::Resource;
 use echoes_shared::{Problem, Region, Slug, problem};
 use js_sys::{JsString, Uint8Array};
 use wasm_bindgen::JsValue;
-use web_sys::{Headers, Response, ResponseInit};
+use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 
 use crate::arrival::Arrival;
 use crate::origin::answer::Answer;
@@ -36,7 +36,7 @@ pub mod header {
 /// What scripts of other origins may read of an answer; `shim.js` says the same.
 const EXPOSED: &str = "echoes-request-id, echoes-region, cache-status, server-timing, etag, age, location, retry-after, allow, www-authenticate";
 /// What scripts of other origins may send.
-const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, if-none-match";
+const ALLOWED_HEADERS: &str = "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id";
 /// Seconds that a browser may remember a preflight.
 const PREFLIGHT_SECONDS: &str = "86400";
 /// What is tried on a path that names nothing: the preflight succeeds, so that a script can read the problem.
@@ -127,6 +127,11 @@ impl Reply {
     pub fn send(self, status: u16, body: &[u8]) -> Result<Response, JsValue> {
         let body = Uint8Array::from(body);
         Response::new_with_opt_js_u8_array_and_init(Some(&body), &init(status, &self.headers))
+    }
+
+    /// With a body that the runtime takes from elsewhere, as it comes.
+    pub fn send_stream(self, status: u16, body: &ReadableStream) -> Result<Response, JsValue> {
+        Response::new_with_opt_readable_stream_and_init(Some(body), &init(status, &self.headers))
     }
 
     /// Without a body.

@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 
 use crate::arrival::{Arrival, Outcome};
 use crate::response::{self, Refusal};
-use crate::{read, regions, write};
+use crate::{live, read, regions, write};
 
 /// Answers a request.
 pub fn route(arrival: Arrival) -> Outcome {
@@ -32,6 +32,8 @@ pub fn route(arrival: Arrival) -> Outcome {
         ("GET" | "HEAD", Resource::Random(_) | Resource::Timeline(_) | Resource::Timelines) => {
             read::bypassed(arrival, &resource, query)
         }
+        ("GET", Resource::Live) => live::listen(arrival, "GET", query),
+        ("HEAD", Resource::Live) => live::listen(arrival, "HEAD", query),
         ("POST", Resource::Echoes) => write::create(arrival),
         ("POST", Resource::Batch) => write::batch(arrival),
         ("PATCH", Resource::Echo(id)) => write::edit(arrival, *id),

@@ -172,13 +172,18 @@ pub async fn sleep(millis: u32) {
 
 /// What `promise` gives within so many milliseconds; `None` where it is late, fails or gives `undefined`.
 pub async fn within(promise: Promise, millis: u32) -> Option<JsValue> {
-    let first = Promise::race(&Array::of2(&promise, &timer(millis)));
-    JsFuture::from(first).await.ok().filter(|value| !value.is_undefined())
+    in_time(promise, millis).await.ok().flatten()
 }
 
-/// Resolves after so many milliseconds. No task of ours waits for it: a timer dies with its request, and a task would then
+/// The same, but for a promise that fails.
+pub async fn in_time(promise: Promise, millis: u32) -> Result<Option<JsValue>, JsValue> {
+    let first = JsFuture::from(Promise::race(&Array::of2(&promise, &timer(millis)))).await?;
+    Ok(Some(first).filter(|value| !value.is_undefined()))
+}
+
+/// Resolves with `undefined` after so many milliseconds. No task of ours waits for it: a timer dies with its request, and a task would then
 /// wait for ever.
-fn timer(millis: u32) -> Promise {
+pub fn timer(millis: u32) -> Promise {
     Promise::new(&mut |resolve, _| {
         // Without a timer the wait is over at once.
         if set_timeout(&resolve, millis).is_err() {

@@ -46,7 +46,7 @@ pub fn exchange_raw(base: &str, bytes: &[u8], patience: Duration) -> Vec<u8> {
     answer
 }
 
-fn connect(base: &str, patience: Duration) -> Result<TcpStream, String> {
+pub(crate) fn connect(base: &str, patience: Duration) -> Result<TcpStream, String> {
     let stream = TcpStream::connect(authority(base)).map_err(|error| format!("cannot connect to {base}: {error}"))?;
     stream
         .set_read_timeout(Some(patience))
@@ -113,7 +113,7 @@ fn read(stream: &TcpStream, method: &str, begun: Instant, patience: Duration) ->
     Ok(response)
 }
 
-fn head(bytes: &[u8]) -> Result<Response, String> {
+pub(crate) fn head(bytes: &[u8]) -> Result<Response, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "the head is not UTF-8".to_owned())?;
     let mut lines = text.trim_end().split("\r\n");
     let status_line = lines.next().unwrap_or_default();

@@ -21,6 +21,7 @@ pub mod dynamodb;
 pub mod exchange;
 pub mod fresh;
 pub mod keys;
+pub mod live;
 pub mod metrics;
 pub mod one_more;
 pub mod people;

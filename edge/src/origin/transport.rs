@@ -8,15 +8,26 @@ use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response};
+use web_sys::{AbortSignal, Headers, ReadableStream, RequestInit, RequestRedirect, Response};
 
 use super::answer::Failure;
-use crate::runtime::{Content, read_up_to};
+use crate::runtime::{Content, in_time, read_up_to};
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+
+    type AbortController;
+
+    #[wasm_bindgen(constructor, catch)]
+    fn new() -> Result<AbortController, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    fn signal(this: &AbortController) -> AbortSignal;
+
+    #[wasm_bindgen(method)]
+    fn abort(this: &AbortController);
 }
 
 /// What is sent.
@@ -59,7 +70,51 @@ pub async fn send(call: Outgoing) -> Result<Received, Failure> {
     }
 }
 
-async fn exchange(call: &Outgoing, signal: &AbortSignal) -> Result<Option<Received>, JsValue> {
+/// Makes a call whose answer goes on: its head must come in time, its body is handed on as the runtime has it.
+///
+/// Nothing of ours stands between the two connections, so nothing is buffered here, and when the listener is gone (which workerd
+/// notices at the next piece that is sent, so by the next comment at the latest) it ends the call too. With a stream of our own in between it would
+/// not: <https://github.com/cloudflare/workerd/issues/6832>. A signal that ends by itself would end the body as well.
+pub async fn open(call: &Outgoing) -> Result<Opened, Failure> {
+    let (Ok(controller), Ok(init)) = (AbortController::new(), init(call)) else { return Err(Failure::Unreachable) };
+    init.set_signal(Some(&controller.signal()));
+    let Ok(answer) = fetch(&call.url, &init) else { return Err(Failure::Unreachable) };
+    let response = match in_time(answer, call.deadline_millis).await {
+        Ok(Some(response)) => response.dyn_into::<Response>().map_err(|_| Failure::Unreachable)?,
+        Ok(None) => {
+            controller.abort();
+            return Err(Failure::Late);
+        }
+        Err(_) => return Err(Failure::Unreachable),
+    };
+    let received = Received { status: response.status(), headers: wanted(&response, call), body: Vec::new() };
+    Ok(Opened { received, body: response.body() })
+}
+
+/// An answer whose body is still to come.
+#[derive(Debug)]
+pub struct Opened {
+    /// The answer so far: without its body.
+    pub received: Received,
+    /// The rest.
+    pub body: Option<ReadableStream>,
+}
+
+impl Opened {
+    /// The whole answer, where it turns out to be one that ends.
+    pub async fn whole(self, limit_bytes: usize, deadline: &Promise) -> Result<Received, Failure> {
+        let Some(stream) = self.body else { return Ok(self.received) };
+        match read_up_to(&stream, limit_bytes, Some(deadline)).await {
+            Ok(Content::Whole(body)) => Ok(Received { body, ..self.received }),
+            Ok(Content::TooLong) => Err(Failure::TooLong),
+            Ok(Content::Late) => Err(Failure::Late),
+            Err(_) => Err(Failure::Unreachable),
+        }
+    }
+}
+
+/// What `fetch` is told of a call.
+fn init(call: &Outgoing) -> Result<RequestInit, JsValue> {
     let headers = Headers::new()?;
     for (name, value) in &call.headers {
         headers.set(name, value)?;
@@ -67,16 +122,25 @@ async fn exchange(call: &Outgoing, signal: &AbortSignal) -> Result<Option<Receiv
     let init = RequestInit::new();
     init.set_method(call.method);
     init.set_headers(&headers);
-    init.set_signal(Some(signal));
     // A core redirects nobody, and a signature would not follow.
     init.set_redirect(RequestRedirect::Manual);
     if !call.body.is_empty() {
         init.set_body(&Uint8Array::from(call.body.as_slice()));
     }
-    let response: Response = JsFuture::from(fetch(&call.url, &init)?).await?.dyn_into()?;
+    Ok(init)
+}
+
+/// The headers of an answer that matter.
+fn wanted(response: &Response, call: &Outgoing) -> Vec<(&'static str, String)> {
     let headers = response.headers();
-    let value = |name: &&'static str| Some((*name, headers.get(name).ok().flatten()?));
-    let headers = call.wanted.iter().filter_map(value).collect();
+    call.wanted.iter().filter_map(|name| Some((*name, headers.get(name).ok().flatten()?))).collect()
+}
+
+async fn exchange(call: &Outgoing, signal: &AbortSignal) -> Result<Option<Received>, JsValue> {
+    let init = init(call)?;
+    init.set_signal(Some(signal));
+    let response: Response = JsFuture::from(fetch(&call.url, &init)?).await?.dyn_into()?;
+    let headers = wanted(&response, call);
     let body = match response.body() {
         // The signal ends the body too.
         Some(stream) => read_up_to(&stream, call.answer_limit_bytes, None).await?,

@@ -28,6 +28,7 @@ mod failover;
 mod feed;
 mod idempotency;
 mod identity;
+mod live;
 mod locate;
 mod one_core;
 mod operator;
@@ -85,6 +86,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     work::TRIALS,
     transfer::TRIALS,
     status::TRIALS,
+    live::TRIALS,
     identity::TRIALS,
     bad_input::TRIALS,
     bad_query::TRIALS,
@@ -123,6 +125,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     timelines::FAULTS,
     work::FAULTS,
     tiers::faults::FAULTS,
+    live::FAULTS,
 ];
 
 /// Two processors carry five servers and the Workers runtime besides.

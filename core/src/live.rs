@@ -23,8 +23,10 @@ mod ring;
 mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use echoes_shared::live::{EventId, Run};
+use echoes_shared::policy::LIVE_BEAT_SECONDS;
 use echoes_shared::{Emotion, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, watch};
@@ -50,6 +52,8 @@ struct Shared {
     news: watch::Sender<()>,
     seats: Arc<Semaphore>,
     metrics: LiveMetrics,
+    /// Between two comments.
+    beat: Duration,
     /// Milliseconds of the monotonic clock.
     clock: fn() -> u64,
 }
@@ -84,13 +88,13 @@ pub struct Entrance {
 impl Hub {
     /// A hub that at most `seats` listen to at a time, and that hears of nothing yet.
     pub fn new(seats: usize, metrics: LiveMetrics) -> Self {
-        Self::with_clock(seats, metrics, clock::monotonic_millis)
+        Self::with_clock(seats, metrics, Duration::from_secs(LIVE_BEAT_SECONDS), clock::monotonic_millis)
     }
 
-    fn with_clock(seats: usize, metrics: LiveMetrics, clock: fn() -> u64) -> Self {
+    fn with_clock(seats: usize, metrics: LiveMetrics, beat: Duration, clock: fn() -> u64) -> Self {
         let state = Mutex::new(State { ring: Ring::new(new_run()), fed: false, closed: false });
         let (news, _) = watch::channel(());
-        Self(Arc::new(Shared { state, news, seats: Arc::new(Semaphore::new(seats)), metrics, clock }))
+        Self(Arc::new(Shared { state, news, seats: Arc::new(Semaphore::new(seats)), metrics, beat, clock }))
     }
 
     /// From now on something feeds it: a worker in this process, or [`follow`].

@@ -81,23 +81,23 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_millis(400);
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_takes_nothing_is_left() {
         let (here, _there) = duplex(4);
         let error = Patient::new(here, PATIENCE).write_all(b"more than fits").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn who_is_slow_is_waited_for() {
         let (here, mut there) = duplex(4);
         let mut patient = Patient::new(here, PATIENCE);
         let reading = async {
             let mut taken = [0; 4];
             for _ in 0..5 {
-                tokio::time::sleep(PATIENCE * 9 / 10).await;
+                tokio::time::sleep(PATIENCE / 2).await;
                 there.read_exact(&mut taken).await.unwrap();
             }
         };

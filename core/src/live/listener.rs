@@ -1,11 +1,10 @@
 //! One who listens: what is sent next, and when the stream ends.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 use echoes_shared::live::{EventId, Run};
-use echoes_shared::policy::{LIVE_BEAT_SECONDS, LIVE_RETRY_MILLIS};
+use echoes_shared::policy::LIVE_RETRY_MILLIS;
 use echoes_shared::{EchoId, Emotion, Timestamp};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Interval, interval};
@@ -51,7 +50,7 @@ pub(super) struct Beginning {
 impl Listener {
     pub(super) fn new(hub: &Hub, state: &State, seat: OwnedSemaphorePermit, beginning: Beginning) -> Self {
         let Beginning { emotion, after, since, returns } = beginning;
-        let mut beat = interval(Duration::from_secs(LIVE_BEAT_SECONDS));
+        let mut beat = interval(hub.0.beat);
         beat.reset();
         let mut opening = format!("retry: {LIVE_RETRY_MILLIS}\n");
         if !returns {

@@ -157,3 +157,6 @@ impl Sink for LiveSink {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ fn stored(second: u64) -> (EchoId, Bytes) {
     (echo.echo_id, serde_json::to_vec(&echo).unwrap().into())
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_same_ring_sends_exactly_the_rest() {
     let hub = hub();
     let (mut listener, opening) = newcomer(&hub, None);
@@ -35,7 +35,7 @@ async fn the_same_ring_sends_exactly_the_rest() {
     assert_eq!(drain(&mut sad)[1..], blocks[1..2]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn another_ring_that_reaches_back_sends_what_is_newer() {
     let (left, hub) = (hub(), hub());
     for second in [0, 20, 25, 31, 40] {
@@ -49,7 +49,7 @@ async fn another_ring_that_reaches_back_sends_what_is_newer() {
     assert_eq!(echoes(&drain(&mut again)), [id(25), id(31), id(40)]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_younger_ring_has_the_store_asked_first() {
     let hub = hub();
     hub.publish(&[posted(30, Emotion::Happy)]);
@@ -69,7 +69,7 @@ async fn a_younger_ring_has_the_store_asked_first() {
     assert_eq!((since, drain(&mut third)[1..].to_vec()), (None, sent[5..].to_vec()));
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_id_that_is_too_old_is_told_so_and_begins_here() {
     let hub = hub();
     hub.publish(&[posted(30, Emotion::Happy)]);
@@ -83,7 +83,7 @@ async fn an_id_that_is_too_old_is_told_so_and_begins_here() {
     assert_eq!(enter(&hub, None, Some(sent[1].last())).1, None);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn positions_that_a_ring_never_had_are_another_rings() {
     let hub = hub();
     let (_, mut forged) = newcomer(&hub, None);
@@ -97,7 +97,7 @@ async fn positions_that_a_ring_never_had_are_another_rings() {
     assert_eq!(since, None, "the ring holds what is newer than the future");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_gap_makes_another_ring() {
     let hub = hub();
     let (mut listener, _) = newcomer(&hub, None);
@@ -107,7 +107,7 @@ async fn a_gap_makes_another_ring() {
     assert!(enter(&hub, None, Some(last)).1.is_some());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn the_ring_is_bounded() {
     let ring_of = |count: u64, bytes: usize, age_millis: u64| {
         let mut ring = Ring::new(Run(1));

@@ -36,7 +36,10 @@ pub fn listen(arrival: Arrival, method: &'static str, query: Option<&str>) -> Ou
                 return Reply::of(&answer, Common::Unstored, &arrival)?.send(answer.status, &answer.body).map(Ok);
             }
             Err(_) => {
-                return Ok(Err(Refusal::unavailable("no region has a place to listen just now", RETRY_AFTER_SECONDS)));
+                return Ok(Err(Refusal::unavailable(
+                    "no region has a place to listen just now",
+                    RETRY_AFTER_SECONDS,
+                )));
             }
         };
         let status = forwarded(answer.header(header::CACHE_STATUS), Forwarded::Bypassed);

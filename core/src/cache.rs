@@ -245,37 +245,41 @@ impl Cache {
     /// Drops what these writes change, in this process at once and in every tier and process of the region, before it returns
     /// where they answer. The one function that every writer calls, of this region or, through the stream, of another.
     ///
-    /// Call it after the store has taken the write and before the writer is answered. It goes on if its caller goes away.
-    pub async fn tell(&self, changes: &[Change]) {
-        self.tell_of(changes, Certainty::Done).await;
+    /// Call it after the store has taken the write and before the writer is answered. It goes on if its caller goes away. Answers
+    /// whether everybody will know whatever becomes of this process: Redis has been told, or the store has counted it.
+    pub async fn tell(&self, changes: &[Change]) -> bool {
+        self.tell_of(changes, Certainty::Done).await
     }
 
     /// The same of changes that may not be certain.
-    pub async fn tell_of(&self, changes: &[Change], certainty: Certainty) {
+    pub async fn tell_of(&self, changes: &[Change], certainty: Certainty) -> bool {
         self.heed(changes, certainty);
         if self.0.redis.is_none() || changes.is_empty() {
-            return;
+            return true;
         }
         let (cache, changes) = (self.clone(), changes.to_vec());
         // A task that ended by a fault has been logged by the runtime; the bound of a lost message holds.
-        let _ = tokio::spawn(async move { cache.tell_others(&changes, certainty).await }).await;
+        tokio::spawn(async move { cache.tell_others(&changes, certainty).await }).await.unwrap_or(false)
     }
 
-    async fn tell_others(&self, changes: &[Change], certainty: Certainty) {
-        let Some(redis) = &self.0.redis else { return };
+    async fn tell_others(&self, changes: &[Change], certainty: Certainty) -> bool {
+        let Some(redis) = &self.0.redis else { return true };
+        let mut all_known = true;
         for changes in changes.chunks(messages::MAX_CHANGES) {
             let keys: BTreeSet<Key> = changes.iter().flat_map(|change| certainty.keys(change)).collect();
             let names: Vec<String> = keys.iter().map(Key::to_string).collect();
-            let told = redis.invalidate(&names, messages::write(changes, certainty)).await;
-            if !told
+            let mut known = redis.invalidate(&names, messages::write(changes, certainty)).await;
+            if !known
                 && certainty != Certainty::Shown
                 && let Some(store) = self.0.store.get()
             {
-                untold::count(&self.0, store).await;
+                known = untold::count(&self.0, store).await;
             }
+            all_known &= known;
             // What Redis showed while it did not know may have been kept meanwhile.
             self.heed(changes, certainty);
         }
+        all_known
     }
 
     /// The part of [`Cache::tell`] that waits for nobody: this process alone.

@@ -13,6 +13,8 @@ pub mod live;
 pub mod metrics;
 pub mod pace;
 pub mod prices;
+#[cfg(test)]
+mod samples;
 pub mod search;
 pub mod service;
 pub mod sinks;

@@ -1,7 +1,9 @@
 //! What becomes of a stream's records: each effect is a sink, which can be given the same record again.
 
 pub mod analytics;
+pub mod invalidation;
 pub mod live;
+pub mod repair;
 
 use std::fmt;
 use std::sync::Arc;

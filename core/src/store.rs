@@ -21,6 +21,7 @@ mod people;
 mod placement;
 mod profile;
 mod random;
+mod repair;
 mod scan;
 mod shards;
 mod size;
@@ -36,6 +37,7 @@ mod walk;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use echoes_shared::Region;
 
 use crate::config::StoreConfig;
 use crate::metrics::Metrics;
@@ -84,6 +86,12 @@ impl Store {
     /// A store over the tables of `config` through a client of the caller's making.
     pub fn over(client: Client, config: StoreConfig, metrics: Metrics) -> Self {
         Self { client, config: Arc::new(config), metrics, people: Arc::default(), shards: Arc::default() }
+    }
+
+    /// The region whose tables these are.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        self.config.region
     }
 
     fn echoes(&self) -> &str {

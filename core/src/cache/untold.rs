@@ -27,40 +27,56 @@ const MAX_PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct Turns {
     begun: AtomicU64,
     /// The last that has ended.
-    ended: Mutex<u64>,
+    ended: Mutex<Turn>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Turn {
+    number: u64,
+    /// Whether it came to what was wanted.
+    well: bool,
 }
 
 impl Turns {
-    /// Returns when a turn has ended that began after this was called, be it another caller's.
-    async fn take<F: Future<Output = ()>>(&self, turn: impl FnOnce() -> F) {
+    /// Returns when a turn has ended that began after this was called, be it another caller's; with how the last one ended.
+    async fn take<F: Future<Output = bool>>(&self, turn: impl FnOnce() -> F) -> bool {
         let before = self.begun.load(Ordering::SeqCst);
         let mut ended = self.ended.lock().await;
-        if *ended > before {
-            return;
+        if ended.number > before {
+            return ended.well;
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst).saturating_add(1);
-        turn().await;
-        *ended = number;
+        let well = turn().await;
+        *ended = Turn { number, well };
+        well
     }
 }
 
-/// Counts a write, or several, that Redis was not told of; to be awaited before the writer is answered.
-pub(super) async fn count(tiers: &Tiers, store: &Store) {
-    tiers.untold_turns.take(|| count_once(tiers, store)).await;
+/// Counts a write, or several, that Redis was not told of; to be awaited before the writer is answered. Answers whether that was
+/// done.
+pub(super) async fn count(tiers: &Tiers, store: &Store) -> bool {
+    tiers.untold_turns.take(|| count_once(tiers, store)).await
 }
 
-async fn count_once(tiers: &Tiers, store: &Store) {
+async fn count_once(tiers: &Tiers, store: &Store) -> bool {
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             sleep(MAX_PAUSE.mul_f64(rand::random_range(0.0..1.0))).await;
         }
         match store.count_untold().await {
-            Ok(count) => return tiers.untold(count),
+            Ok(count) => {
+                tiers.untold(count);
+                return true;
+            }
             Err(error) if error.is_passing() => {}
-            Err(error) => return tracing::error!(%error, "a write that Redis was not told of cannot be counted"),
+            Err(error) => {
+                tracing::error!(%error, "a write that Redis was not told of cannot be counted");
+                return false;
+            }
         }
     }
     tracing::error!("a write that Redis was not told of cannot be counted: the store does not answer");
+    false
 }
 
 /// Follows the count for as long as the caches are used.
@@ -114,6 +130,7 @@ mod tests {
             turns.take(|| async {
                 counted.fetch_add(1, Ordering::SeqCst);
                 open.notified().await;
+                true
             })
         };
         let opens = async {

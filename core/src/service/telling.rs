@@ -105,7 +105,10 @@ impl<'a> Telling<'a> {
                 cache.tell_of(&change, certainty).await;
             });
         }
-        Some(runtime.spawn(async move { cache.tell_of(&change, certainty).await }))
+        Some(runtime.spawn(async move {
+            // What neither Redis nor the store heard of, the stream tells.
+            cache.tell_of(&change, certainty).await;
+        }))
     }
 
     fn put(&self, change: Change, certainty: Certainty) {

@@ -19,7 +19,7 @@ use super::{Store, StoreError, ops};
 use crate::units::{self, Units};
 
 /// The hash key of the records in `EchoesLocal`.
-const RECORDS: &str = "tombstones";
+pub(super) const RECORDS: &str = "tombstones";
 /// Records of one pass.
 const PASS_RECORDS: i32 = 100;
 

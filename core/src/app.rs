@@ -71,7 +71,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
     let store = Store::connect(config.store, metrics.clone()).await;
-    let cache = Cache::new(&config.cache, region, Lifetimes::without_stream(), metrics.clone());
+    let cache = Cache::new(&config.cache, region, Lifetimes::default(), metrics.clone());
     cache.start(&store);
     let api = bind("ECHOES_LISTEN", config.listen).await?;
     let admin = bind("ECHOES_ADMIN_LISTEN", config.admin_listen).await?;
@@ -228,7 +228,7 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 /// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and the stream.
 async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache, Pump), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(cache, config.region, Lifetimes::without_stream(), metrics.clone());
+    let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
     let store = Store::connect(config, metrics.clone()).await;
     cache.start(&store);
     let pump = effects::pump(&store, &cache, None, &metrics).await;

@@ -27,13 +27,17 @@
 //! - What is loaded while Redis does not answer may lack what nobody will tell of: it is shown while it is fresh and not longer,
 //!   so that it is gone as soon as what lay in memory before.
 //!
+//! - The table's stream tells of every change once more, whichever region took it and whether or not its writer told: one process
+//!   of the region that works calls [`Cache::tell`] for each, and goes on only when everybody knows or the store has counted it.
+//!
 //! So an acknowledged write is seen after [`Lifetimes::settle`] by its own process and by each that has heard of it; after twice
-//! that, if meanwhile the same key changed again or Redis was lost, for what is loaded then may lack the first change and is
-//! kept for the sake of the second. A process that does not hear of it (a message is lost without an interruption, or Redis
-//! cannot be reached by one of the two) sees it at the latest when what it holds has been fresh and stale in memory, counted
-//! from the beginning of its load ([`Lifetimes::untold`], which adds the time that an index may be behind): a write that is only
-//! counted is known before that. A process that dies after the store took a write and before its writer was answered has told
-//! nobody ([`Lifetimes::unheard`]), and what the other regions write nobody tells yet: therefore [`Lifetimes::without_stream`].
+//! that, if meanwhile the same key changed again, the stream told of it again, or Redis was lost, for what is loaded then may lack
+//! the first change and is kept for the sake of the second. A process that does not hear of it (a message is lost without an
+//! interruption, or Redis cannot be reached by one of the two) sees it at the latest when what it holds has been fresh and stale in
+//! memory, counted from the beginning of its load ([`Lifetimes::untold`], which adds the time that an index may be behind): a write
+//! that is only counted is known before that. A process that dies after the store took a write and before its writer was answered
+//! has told nobody, nor has another region's: the stream does, and all these times are counted from then
+//! ([`Lifetimes::unheard`]). Where the stream stands still, the shared tiers show such a write as late as they hold what was before.
 //! While the store fails, what memory holds is shown for longer ([`Lifetimes::stale_if_error`]), never what was
 //! invalidated here by a write that the store took ([`Certainty`]).
 //! `model.rs` tries all orders of these events in small worlds, and that each of these rules is needed for these bounds.

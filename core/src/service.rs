@@ -5,6 +5,7 @@ mod erasure;
 mod live;
 mod random;
 mod read;
+mod status;
 mod telling;
 mod timelines;
 mod write;
@@ -23,7 +24,7 @@ pub use crate::cache::{Cut, Step, Trail};
 pub use crate::store::StoreError;
 pub use batch::{Batch, Done, Outcome};
 pub use erasure::Erasure;
-pub use read::{EmotionList, List, RandomEcho, ReadEcho, Status};
+pub use read::{EmotionList, List, RandomEcho, ReadEcho};
 pub use timelines::Timelines;
 pub use write::Written;
 

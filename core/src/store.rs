@@ -1,5 +1,6 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
+mod beats;
 mod bodies;
 mod bulk;
 mod client;
@@ -46,6 +47,7 @@ use shards::Shards;
 
 use client::Deadlines;
 
+pub use beats::Beat;
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use counters::{Counter, Tally};
 pub use create::{CreateOutcome, NewItem};
@@ -92,6 +94,12 @@ impl Store {
     #[must_use]
     pub fn region(&self) -> Region {
         self.config.region
+    }
+
+    /// The regions that hold these tables.
+    #[must_use]
+    pub fn regions(&self) -> &[Region] {
+        &self.config.regions
     }
 
     fn echoes(&self) -> &str {

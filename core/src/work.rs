@@ -4,6 +4,7 @@
 //! between any two lines and is then taken again. Everything that waits, for an interval, a rate or the end of a failure, is
 //! in `rounds`, so that a job never sleeps and stops promptly.
 
+mod beats;
 mod erasure;
 mod guard;
 mod rounds;
@@ -17,8 +18,9 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::config::WorkConfig;
 use crate::store::Store;
-use crate::stream::{Pump, Until};
+use crate::stream::{Progress, Pump, Until};
 use crate::units;
+use beats::Beats;
 use erasure::Erasures;
 use guard::Guard;
 use rounds::{Cadence, once, rounds};
@@ -38,15 +40,15 @@ const ERASURES: Cadence = Cadence {
     every: Duration::from_secs(1),
 };
 
-// Three walks over tombstones, since an edit that wins over a delete was taken within replication's lag of it: seconds, minutes
-// at worst, or as long as a partition lasts. A delete is looked at 15 times by the first walk, 10 times by the second and 168
-// times by the third: about 100 read units in its week, at half a unit a look.
-const FRESH_MILLIS: u64 = 30 * 1_000;
-const FRESH_TOMBSTONES: Cadence = Cadence {
-    job: "fresh-tombstones",
-    // Gone means within seconds (design, *Consistency*).
-    every: Duration::from_secs(2),
+const BEATS: Cadence = Cadence {
+    job: "beats",
+    // Half a read unit, and one write unit in each region for the beat itself every ten seconds.
+    every: beats::LOOK,
 };
+
+// The stream shows at once where an edit has won over a delete (`sinks/repair.rs`), unless both came as one record: for those, and
+// for a stream that stands still, there are two walks over tombstones. A delete is looked at 10 times by the first and 168 times by
+// the second: about 90 read units in its week, at half a unit a look.
 const YOUNG_MILLIS: u64 = 10 * 60 * 1_000;
 const YOUNG_TOMBSTONES: Cadence = Cadence { job: "young-tombstones", every: Duration::from_secs(60) };
 const TOMBSTONES: Cadence = Cadence { job: "tombstones", every: Duration::from_secs(60 * 60) };
@@ -59,20 +61,20 @@ struct Jobs {
     /// `None` where its rate is zero.
     sweep: Option<Sweep>,
     erasures: Erasures,
-    fresh_tombstones: Guard,
+    beats: Beats,
     young_tombstones: Guard,
     tombstones: Guard,
 }
 
 impl Jobs {
-    fn new(store: &Store, cache: &Cache, config: &WorkConfig) -> Self {
+    fn new(store: &Store, cache: &Cache, config: &WorkConfig, progress: &Progress) -> Self {
         let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
         let guard = |age_millis| Guard::new(store.clone(), cache.clone(), age_millis);
         let erasures = Erasures::new(store.clone(), cache.clone());
         Self {
             sweep,
             erasures,
-            fresh_tombstones: guard(FRESH_MILLIS),
+            beats: Beats::new(store.clone(), progress.clone()),
             young_tombstones: guard(YOUNG_MILLIS),
             tombstones: guard(TOMBSTONE_MILLIS),
         }
@@ -82,21 +84,21 @@ impl Jobs {
 /// Runs every job and the stream's effects until `stop` is told; what they change is told to `cache`. Then each ends after its
 /// present step.
 pub async fn run(store: Store, cache: Cache, config: WorkConfig, pump: Pump, stop: watch::Receiver<bool>) {
-    let jobs = Jobs::new(&store, &cache, &config);
+    let jobs = Jobs::new(&store, &cache, &config, pump.progress());
     let sweep = async {
         if let Some(sweep) = &jobs.sweep {
             rounds(SWEEP, stop.clone(), |now| sweep.pass(now)).await;
         }
     };
     let erasures = rounds(ERASURES, stop.clone(), |now| jobs.erasures.pass(now));
-    let fresh = rounds(FRESH_TOMBSTONES, stop.clone(), |now| jobs.fresh_tombstones.pass(now));
+    let beats = rounds(BEATS, stop.clone(), |now| jobs.beats.pass(now));
     let young = rounds(YOUNG_TOMBSTONES, stop.clone(), |now| jobs.young_tombstones.pass(now));
     let all = rounds(TOMBSTONES, stop.clone(), |now| jobs.tombstones.pass(now));
     // One that runs until it is stopped has nothing to fail with.
     let streams = async {
         let _ = pump.run(Until::Stopped, stop.clone()).await;
     };
-    tokio::join!(sweep, erasures, fresh, young, all, streams);
+    tokio::join!(sweep, erasures, beats, young, all, streams);
 }
 
 /// Runs one full round of every job, one after the other, then drains the stream, and says what each did; all are tried,
@@ -108,14 +110,14 @@ pub async fn run_once(
     pump: Pump,
     stop: watch::Receiver<bool>,
 ) -> Vec<Round> {
-    let jobs = Jobs::new(&store, &cache, &config);
+    let jobs = Jobs::new(&store, &cache, &config, pump.progress());
     let mut rounds = Vec::new();
     if let Some(sweep) = &jobs.sweep {
         let mut round = once(SWEEP.job, stop.clone(), |now| sweep.pass(now)).await;
         round.did = sweep.did();
         rounds.push(round);
     }
-    // The fresh and the young ones are among all.
+    // The young ones are among all. A beat says that somebody works here from now on, so one round has none.
     let mut round = once(TOMBSTONES.job, stop.clone(), |now| jobs.tombstones.pass(now)).await;
     round.did = jobs.tombstones.did();
     rounds.push(round);

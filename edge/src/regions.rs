@@ -3,16 +3,16 @@
 use std::cell::Cell;
 
 use echoes_shared::policy::{EDGE_FRESH_SECONDS, EDGE_STALE_WHILE_REVALIDATE_SECONDS};
+use echoes_shared::status::{Lags, RegionStatus, Status};
 use echoes_shared::wire::{REGION, Resource};
 use echoes_shared::{Region, Timestamp, validate};
-use js_sys::{Array, Promise};
-use serde::Serialize;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
 use crate::arrival::{Arrival, Outcome};
 use crate::cache::{flight, status};
+use crate::config::OriginConfig;
+use crate::origin::answer::Answer;
 use crate::origin::{self, Call};
 use crate::response::{Common, Reply, header};
 use crate::{clock, runtime};
@@ -23,35 +23,23 @@ const CHECK_MILLIS: u32 = 1_000;
 const PATIENCE_MILLIS: u64 = CHECK_MILLIS as u64 + 200;
 const MILLIS_PER_SECOND: u64 = 1_000;
 
-/// Which regions answered, in the order of [`Region::ALL`].
-type Healthy = [bool; Region::ALL.len()];
+/// What is known of the regions, in the order of [`Region::ALL`].
+type Known = [RegionStatus; Region::ALL.len()];
 
 /// The name under which rounds of checks wait for each other.
 const FLIGHT: &str = "status";
 
 thread_local! {
-    static LAST: Cell<Option<(Timestamp, Healthy)>> = const { Cell::new(None) };
-}
-
-#[derive(Serialize)]
-struct Body {
-    region: Region,
-    regions: Vec<RegionStatus>,
-}
-
-#[derive(Serialize)]
-struct RegionStatus {
-    name: Region,
-    healthy: bool,
+    static LAST: Cell<Option<(Timestamp, Known)>> = const { Cell::new(None) };
 }
 
 /// Answers `GET /v1/status`.
 pub fn status(arrival: Arrival) -> Outcome {
-    if let Some((healthy, left_seconds)) = last(arrival.at) {
+    if let Some((known, left_seconds)) = last(arrival.at) {
         // One request at a time asks the cores; to those that come meanwhile the last answer is good enough.
         let usable = left_seconds >= -i64::from(EDGE_STALE_WHILE_REVALIDATE_SECONDS);
         if left_seconds > 0 || (usable && flight::is_under_way(FLIGHT, arrival.at)) {
-            return respond(&arrival, healthy, &status::hit(left_seconds)).map(JsValue::from);
+            return respond(&arrival, known, &status::hit(left_seconds)).map(JsValue::from);
         }
     }
     arrival.later(|arrival| async move {
@@ -60,49 +48,41 @@ pub fn status(arrival: Arrival) -> Outcome {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let turn = flight::wait_and_begin(FLIGHT, PATIENCE_MILLIS).await;
-        if let Some((healthy, left_seconds @ 1..)) = last(clock::now()) {
-            return respond(&arrival, healthy, &status::hit(left_seconds)).map(Ok);
+        if let Some((known, left_seconds @ 1..)) = last(clock::now()) {
+            return respond(&arrival, known, &status::hit(left_seconds)).map(Ok);
         }
-        let checks = Region::ALL.map(|region| {
-            let (config, call) = (config.clone(), Call::get(Resource::Status.path(), &arrival.id));
-            runtime::promise(async move {
-                let answer = origin::check_region(&call, &config.origin, region, CHECK_MILLIS).await;
-                Ok(answer.is_ok_and(|answer| answer.status == 200).into())
-            })
-        });
-        let healthy = all(checks).await;
-        LAST.set(Some((clock::now(), healthy)));
+        let known = ask(&Call::get(Resource::Status.path(), &arrival.id), &config.origin).await;
+        LAST.set(Some((clock::now(), known)));
         drop(turn);
-        respond(&arrival, healthy, &status::forwarded(None, status::Forwarded::Bypassed)).map(Ok)
+        respond(&arrival, known, &status::forwarded(None, status::Forwarded::Bypassed)).map(Ok)
     })
 }
 
 /// What the last round found, and what is left of its freshness in seconds, negative when that is over.
-fn last(now: Timestamp) -> Option<(Healthy, i64)> {
-    let (checked_at, healthy) = LAST.get()?;
+fn last(now: Timestamp) -> Option<(Known, i64)> {
+    let (checked_at, known) = LAST.get()?;
     let age_seconds = now.millis_since(checked_at) / MILLIS_PER_SECOND;
     let left = i64::from(EDGE_FRESH_SECONDS) - i64::try_from(age_seconds).unwrap_or(i64::MAX);
-    Some((healthy, if left > 0 { left } else { left - 1 }))
+    Some((known, if left > 0 { left } else { left - 1 }))
 }
 
-/// Waits for all checks, which run side by side.
-async fn all(checks: [Promise; Region::ALL.len()]) -> Healthy {
-    let promises: Array = checks.iter().collect();
-    let outcomes =
-        JsFuture::from(Promise::all(&promises)).await.map(|values| Array::from(&values)).unwrap_or_default();
-    let mut healthy = Healthy::default();
-    for (to, outcome) in healthy.iter_mut().zip(outcomes.iter()) {
-        *to = outcome.is_truthy();
-    }
-    healthy
+/// Asks all cores side by side. A region is healthy as this edge sees it; its lags are as cores tell.
+async fn ask(call: &Call, config: &OriginConfig) -> Known {
+    let check = |region| origin::check_region(call, config, region, CHECK_MILLIS);
+    let answers = runtime::all(Region::ALL.map(check).into()).await;
+    let well: Vec<Answer> = answers.into_iter().flatten().filter(|answer| answer.status == 200).collect();
+    // One that cannot be read is that of another version, and well all the same.
+    let told: Vec<Status> = well.iter().filter_map(|answer| serde_json::from_slice(&answer.body).ok()).collect();
+    Region::ALL.map(|name| {
+        let healthy = well.iter().any(|answer| answer.region == name);
+        RegionStatus { name, healthy, lags: Lags::of(name, &told) }
+    })
 }
 
-fn respond(arrival: &Arrival, healthy: Healthy, cache_status: &str) -> Result<Response, JsValue> {
+fn respond(arrival: &Arrival, known: Known, cache_status: &str) -> Result<Response, JsValue> {
     let [region, ..] = arrival.nearest_regions();
-    let regions =
-        Region::ALL.into_iter().zip(healthy).map(|(name, healthy)| RegionStatus { name, healthy }).collect();
-    // A struct of strings and truths always serialises.
-    let body = serde_json::to_string(&Body { region, regions }).unwrap_or_default();
+    // A struct of strings, numbers and truths always serialises.
+    let body = serde_json::to_string(&Status { region, regions: known.into() }).unwrap_or_default();
     Reply::new(Common::Unstored, &arrival.id)?
         .with(header::CONTENT_TYPE, Some(validate::JSON))?
         .with(header::CACHE_STATUS, Some(cache_status))?

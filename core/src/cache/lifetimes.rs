@@ -22,23 +22,16 @@ pub struct Lifetimes {
 }
 
 impl Lifetimes {
-    /// While nobody tells this region of the others' writes, nor of those whose writer died before it told: the shared tiers
-    /// show them late by half a minute, not by an hour.
-    pub fn without_stream() -> Self {
-        const SHARED: Duration = Duration::from_secs(30);
-        Self { redis: SHARED, memcached: SHARED, ..Self::default() }
-    }
-
     /// How long after a write another process may show what was before, where the news of it was lost: a load may begin while
     /// the indexes are still behind, and what it brings is in memory for so long, counted from its beginning.
     pub const fn untold(&self) -> Duration {
         self.settle.saturating_add(self.memory).saturating_add(self.memory_stale)
     }
 
-    /// The same of a write that nobody told of, because its process died first: such a load may fill a shared tier, whose last
-    /// moment memory still shows while it is refreshed.
-    pub fn unheard(&self) -> Duration {
-        self.settle + self.redis.max(self.memcached) + self.memory_stale
+    /// The same of a write that its writer told nobody of, because its process died first or because another region took it: the
+    /// stream tells of it, `stream_lag` after the region's table has it, and then it is as if it had just been acknowledged.
+    pub const fn unheard(&self, stream_lag: Duration) -> Duration {
+        stream_lag.saturating_add(self.untold())
     }
 }
 
@@ -70,7 +63,8 @@ mod tests {
     #[test]
     fn what_is_said_of_lost_news_is_the_sum_of_what_may_happen() {
         assert_eq!(Lifetimes::default().untold(), Duration::from_secs(CORE_MEMORY_SECONDS));
-        assert_eq!(Lifetimes::without_stream().untold(), Duration::from_secs(12), "as decision 6 says");
-        assert_eq!(Lifetimes::without_stream().unheard(), Duration::from_secs(37), "as decision 6 says");
+        let lag = Duration::from_secs(1);
+        assert_eq!(Lifetimes::default().untold(), Duration::from_secs(12), "as decision 6 says");
+        assert_eq!(Lifetimes::default().unheard(lag), Duration::from_secs(13), "as decision 6 says");
     }
 }

@@ -9,6 +9,7 @@ mod flight;
 mod likeness;
 mod rule;
 mod server;
+mod stream;
 mod world;
 
 use std::collections::HashSet;
@@ -50,7 +51,11 @@ fn explore(budget: Budget, broken: Option<Rule>) -> Result<usize, String> {
 }
 
 const fn budget(flights: [u8; 2], faults: &'static [Fault], seconds: u64) -> Budget {
-    Budget { flights, writes: 1, faults, filled: true, seconds }
+    Budget { flights, writes: 1, faults, filled: true, streams: false, seconds }
+}
+
+const fn streamed(flights: [u8; 2], faults: &'static [Fault], seconds: u64) -> Budget {
+    Budget { streams: true, ..budget(flights, faults, seconds) }
 }
 
 const LOST: Budget = budget([0, 2], &[Fault::Lose], 6);
@@ -60,6 +65,7 @@ const WRITER_CUT: Budget = budget([0, 2], &[Fault::Cut(0)], 6);
 const READER_CUT: Budget = budget([0, 2], &[Fault::Cut(1)], 6);
 const UNCOUNTED: Budget = budget([2, 0], &[Fault::Cut(0), Fault::Uncounted], 4);
 const RESTORED: Budget = budget([0, 2], &[Fault::Restore], 5);
+const DIED: Budget = streamed([0, 2], &[Fault::Die], 7);
 
 fn nothing_old_is_shown(budgets: &[Budget]) {
     for budget in budgets {
@@ -88,6 +94,13 @@ fn nothing_old_is_shown_where_redis_loses_its_memory_or_gets_an_old_one() {
 }
 
 #[test]
+fn nothing_old_is_shown_for_longer_than_until_the_stream_tells_of_it() {
+    let (own, lost) = (streamed([2, 0], &[Fault::Die], 6), streamed([0, 2], &[Fault::Die, Fault::Lose], 9));
+    let (told_twice, cut) = (streamed([1, 1], &[], 5), streamed([0, 2], &[Fault::Die, Fault::Cut(0)], 7));
+    nothing_old_is_shown(&[DIED, own, lost, told_twice, cut]);
+}
+
+#[test]
 fn without_any_one_rule_something_old_is_shown() {
     for (rule, budget) in [
         (Rule::FillsAreRefused, EMPTY),
@@ -107,6 +120,7 @@ fn without_any_one_rule_something_old_is_shown() {
         (Rule::MessagesAreHeard, LOST),
         (Rule::GapIsDoubt, READER_CUT),
         (Rule::ToldBeforeRead, UNCOUNTED),
+        (Rule::StreamTells, DIED),
     ] {
         let lie = explore(budget, Some(rule)).expect_err(&format!("nothing depends on {rule:?}"));
         println!("{rule:?}: {lie}");

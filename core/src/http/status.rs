@@ -1,4 +1,4 @@
-//! `/v1/status`: what this core knows of itself.
+//! `/v1/status`: what this core knows of itself and of the other regions.
 
 use std::sync::Arc;
 
@@ -7,11 +7,11 @@ use axum::response::Response;
 
 use super::Context;
 use super::answer::{self, Source};
-use crate::clock::Stopwatch;
+use crate::clock::{self, Stopwatch};
 use crate::service::ServiceError;
 
 pub(super) async fn status(State(context): State<Arc<Context>>) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
-    let status = context.service.status().await?;
+    let status = context.service.status(clock::now()).await?;
     Ok(answer::uncacheable(&status, Source::Store, watch))
 }

@@ -51,6 +51,6 @@ mod tests {
 
     #[test]
     fn an_erasure_settles_for_as_long_as_memory_may_show_what_is_gone() {
-        assert_eq!(Lifetimes::without_stream().untold(), Duration::from_secs(CORE_MEMORY_SECONDS));
+        assert_eq!(Lifetimes::default().untold(), Duration::from_secs(CORE_MEMORY_SECONDS));
     }
 }

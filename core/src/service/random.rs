@@ -45,8 +45,9 @@
 //! - Somebody who tries keys until thousands of echoes fall into one cell lowers the chance of that cell's echoes alone: the fullest
 //!   cell is the one that is thinned, and of a cell the first 1,000 are read.
 //! - The moment of a replacement depends by milliseconds on how long the new edition took to read.
-//! - What other processes create is drawn two minutes later at most, when it is read (a small emotion's within seconds); what they
-//!   delete may be drawn until this process hears of it, or until then. What it knows to be deleted or expired it does not draw.
+//! - What others create, another region's process or one of this region, is drawn at once by the process that reads the table's
+//!   stream, by others two minutes later at most, when it is read (a small emotion's within seconds); what they delete may be drawn
+//!   until this process hears of it, from the stream or before. What it knows to be deleted or expired it does not draw.
 //!
 //! # What it costs
 //!
@@ -123,8 +124,8 @@ impl Pools {
         self.pools.values().for_each(|pool| pool.forget_person(user, up_to));
     }
 
-    /// Draws an echo that this process has just created or edited as it is now, from the next draw on. Versions that are older
-    /// than what is held change nothing.
+    /// Draws an echo that has just been created or edited as it is now, from the next draw on. Versions that are older than what is
+    /// held change nothing.
     pub(super) fn note(&self, echo: &Echo, now: Timestamp) {
         let echo = Arc::new(echo.clone());
         let news = &mut locked(&self.news);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use echoes_shared::policy::MAX_LIMIT;
 use echoes_shared::query::ListQuery;
-use echoes_shared::{Echo, EchoId, Emotion, Problem, Region, Slug, Timestamp, UserId};
+use echoes_shared::{Echo, EchoId, Emotion, Problem, Slug, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
@@ -50,19 +50,6 @@ pub struct EmotionList {
 #[derive(Debug, Serialize)]
 struct EmotionEntry {
     emotion: Emotion,
-}
-
-/// The body of `GET /v1/status` as one core knows it: itself.
-#[derive(Debug, Serialize)]
-pub struct Status {
-    region: Region,
-    regions: [RegionStatus; 1],
-}
-
-#[derive(Debug, Serialize)]
-struct RegionStatus {
-    name: Region,
-    healthy: bool,
 }
 
 /// An echo drawn at random.
@@ -227,16 +214,15 @@ impl Service {
         Err(Problem::new(Slug::NotFound, "this emotion has no echo").into())
     }
 
+    /// From the next draw on this echo, as another process of the region or another region has left it, is drawn as well.
+    pub fn note(&self, echo: &Echo, now: Timestamp) {
+        self.pools.note(echo, now);
+    }
+
     /// Whether the store answers, and has said what every list needs.
     pub async fn store_answers(&self, now: Timestamp) -> Result<(), StoreError> {
         self.store.probe().await?;
         self.store.know_shards(now).await
-    }
-
-    /// What this region knows of itself; an error where its store does not answer.
-    pub async fn status(&self) -> Result<Status, ServiceError> {
-        self.store.probe().await?;
-        Ok(Status { region: self.region, regions: [RegionStatus { name: self.region, healthy: true }] })
     }
 }
 

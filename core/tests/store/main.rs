@@ -30,6 +30,7 @@ mod indexes;
 mod proxy;
 mod random;
 mod raw;
+mod repairs;
 mod shards;
 mod sole;
 mod stream;
@@ -103,6 +104,7 @@ async fn stores(engine: &Engine) {
     transfer::all(engine).await;
     edits::all(engine).await;
     tombstones::all(engine).await;
+    repairs::all(engine).await;
 }
 
 async fn services(engine: &Engine) {

@@ -46,6 +46,7 @@ mod status;
 mod tiers;
 mod timeline;
 mod timelines;
+mod told;
 mod transfer;
 mod work;
 
@@ -103,6 +104,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     shards::TRIALS,
     buckets::TRIALS,
     tiers::lies::TRIALS,
+    told::TRIALS,
     one_core::TRIALS,
     stack::TRIALS,
 ];
@@ -115,6 +117,7 @@ const ONE_AT_A_TIME: &[&[Entry]] = &[
     batch::ALONE,
     tiers::ALONE,
     tiers::lies::ALONE,
+    status::FAULTS,
     replication::FAULTS,
     convergence::FAULTS,
     erasure::FAULTS,

@@ -37,6 +37,8 @@ pub(super) enum Rule {
     GapIsDoubt,
     /// Nobody reads a Redis that has not been told what is remembered for it.
     ToldBeforeRead,
+    /// The stream tells of every write, whatever became of its writer.
+    StreamTells,
 }
 
 /// What may go wrong once.
@@ -52,6 +54,8 @@ pub(super) enum Fault {
     Cut(usize),
     /// The store does not count a write that Redis was not told of.
     Uncounted,
+    /// The writer's process dies with its news, and another takes its place.
+    Die,
 }
 
 /// How much happens in a world.
@@ -65,6 +69,8 @@ pub(super) struct Budget {
     pub faults: &'static [Fault],
     /// Whether the shared tiers have the value at first.
     pub filled: bool,
+    /// Whether somebody reads the table's stream.
+    pub streams: bool,
     pub seconds: u64,
 }
 
@@ -77,8 +83,10 @@ pub(super) enum Event {
     Read(usize),
     /// A process's flight, its first or second, takes a step.
     Fly(usize, usize),
-    /// The first process's writer takes a step.
+    /// The first process's writer takes a step, or its reader of the stream.
     Write,
+    /// The first process reads in the stream of every write that the store has taken.
+    Stream,
     /// The second process hears what is on its way to it.
     Hear,
     /// The second process listens again, and knows that it may have missed something.

@@ -24,6 +24,8 @@ const FRESH: u64 = 3;
 /// Seconds before which a load has ended, and in which a process reads the count of untold writes.
 const LOAD: u64 = 1;
 const FOLLOW: u64 = 2;
+/// Seconds before which the stream has told of a write.
+const STREAM: u64 = 3;
 
 pub(super) fn lifetimes() -> Lifetimes {
     Lifetimes {
@@ -83,6 +85,8 @@ pub(super) struct World {
     pub step: u8,
     pub writes: u8,
     pub written: Vec<Written>,
+    /// By when the stream tells of what the store has taken, where anything is left to tell.
+    pub streamed_before: Option<u64>,
     /// When something last happened after which the indexes or Redis may be behind: then what was known before it may be seen
     /// as late as what has become known with it.
     pub disturbed: u64,
@@ -93,6 +97,7 @@ pub(super) struct World {
     pub followed_before: u64,
     pub message: bool,
     pub faults: Vec<Fault>,
+    pub streams: bool,
     pub last_second: u64,
     pub broken: Option<Rule>,
 }
@@ -112,12 +117,14 @@ impl World {
             step: 0,
             writes: budget.writes,
             written: Vec::new(),
+            streamed_before: None,
             disturbed: 0,
             remembers: false,
             count: 0,
             followed_before: 0,
             message: false,
             faults: budget.faults.to_vec(),
+            streams: budget.streams,
             last_second: now + budget.seconds,
             broken,
         };
@@ -158,6 +165,7 @@ impl World {
         }
         let second = &self.processes[1];
         when(self.step > 0 || self.writes > 0, Event::Write);
+        when(self.step == 0 && self.streamed_before.is_some(), Event::Stream);
         when(self.index < self.truth(), Event::Index);
         when(self.message, Event::Hear);
         when(second.connected.is_some() && !second.listens, Event::Gap);
@@ -173,6 +181,7 @@ impl World {
                     self.processes[*process].connected.is_some() && matters
                 }
                 Fault::Uncounted => self.step == 2,
+                Fault::Die => self.may_die(),
                 Fault::Flush | Fault::Restore => self.asks(0) || self.asks(1),
             };
             when(possible, Event::Fail(*fault));
@@ -188,8 +197,9 @@ impl World {
         let breaks = self.breaks(Rule::CountIsFollowed);
         let followed = breaks || self.processes[1].known == self.count || self.now + 1 < self.followed_before;
         let flights = self.processes.iter().flat_map(|process| &process.flights).all(loads);
+        let streamed = self.streamed_before.is_none_or(|at| self.now + 1 < at);
         let begun = !self.written.is_empty() || self.processes.iter().any(Process::has_begun);
-        begun && self.now < self.last_second && self.step == 0 && !self.message && indexed && followed && flights
+        begun && self.now < self.last_second && self.step == 0 && !self.message && indexed && followed && streamed && flights
     }
 
     /// Lets it happen. An error is a lie that was told.
@@ -200,6 +210,7 @@ impl World {
             Event::Read(process) => self.read(process),
             Event::Fly(process, flight) => self.fly(process, flight)?,
             Event::Write => self.write(),
+            Event::Stream => self.stream(),
             Event::Hear => self.hear(),
             Event::Gap => self.gap(),
             Event::Follow => self.follow(1),
@@ -241,6 +252,7 @@ impl World {
                 self.written.last_mut().unwrap().uncounted = true;
                 self.step += 1;
             }
+            Fault::Die => self.die(),
         }
     }
 
@@ -255,7 +267,7 @@ impl World {
         self.processes[process].connected.is_some() && !untold
     }
 
-    fn forget(&mut self, process: usize) {
+    pub(super) fn forget(&mut self, process: usize) {
         let (now, settle) = (self.now * SECOND, millis(lifetimes().settle));
         let process = &mut self.processes[process];
         process.memory = None;
@@ -275,6 +287,7 @@ impl World {
                 self.writes -= 1;
                 self.written.push(Written::default());
                 self.indexed_before = self.now + SETTLE;
+                self.streamed_before = self.streams.then_some(self.now + STREAM);
                 self.forget(0);
             }
             2 if self.is_there(0) => {
@@ -293,10 +306,16 @@ impl World {
                     self.forget(0);
                 }
                 self.step = 0;
-                self.written.last_mut().unwrap().acknowledged = Some(self.now);
-                self.disturbed = self.now;
+                self.acknowledge();
             }
         }
+    }
+
+    /// Everybody knows of all that was written, or will.
+    pub(super) fn acknowledge(&mut self) {
+        let now = self.now;
+        self.disturbed = now;
+        self.written.iter_mut().for_each(|write| _ = write.acknowledged.get_or_insert(now));
     }
 
     /// Ends the generation and publishes.
@@ -330,7 +349,7 @@ impl World {
         news.for_each(|write| write.heard = Some(now));
     }
 
-    fn follow(&mut self, process: usize) {
+    pub(super) fn follow(&mut self, process: usize) {
         self.processes[process].known = self.count;
         self.processes[process].news = Some(self.now);
         self.disturbed = self.now;

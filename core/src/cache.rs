@@ -52,6 +52,7 @@ mod head;
 mod key;
 mod lifetimes;
 mod live;
+mod load;
 mod loaded;
 mod memcached;
 mod memory;
@@ -94,6 +95,7 @@ pub(crate) use head::weak_tag;
 pub use head::{Cut, Head};
 pub use key::Key;
 pub use lifetimes::Lifetimes;
+pub use load::Load;
 pub use loaded::{Loaded, Value};
 pub use one::One;
 pub use redis::live::LiveHeard;
@@ -216,11 +218,7 @@ impl Cache {
     ///
     /// # Errors
     /// What the store said, where no tier has a value that may be shown.
-    pub async fn read<L, F>(&self, key: &Key, now: Timestamp, load: L) -> Result<Cached, StoreError>
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+    pub async fn read(&self, key: &Key, now: Timestamp, load: impl Load) -> Result<Cached, StoreError> {
         match self.peek(key, now) {
             Some(cached) => Ok(cached),
             None => self.0.read(key, now, load).await,
@@ -232,17 +230,13 @@ impl Cache {
     ///
     /// # Errors
     /// What the store said.
-    pub async fn refresh<L, F>(
+    pub async fn refresh(
         &self,
         key: &Key,
         now: Timestamp,
         at_least: Duration,
-        load: L,
-    ) -> Result<(), StoreError>
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+        load: impl Load,
+    ) -> Result<(), StoreError> {
         self.0.refresh(key, now, at_least, load).await
     }
 

@@ -1,5 +1,6 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
+mod asks;
 mod beats;
 mod bodies;
 mod bulk;
@@ -47,6 +48,7 @@ use shards::Shards;
 
 use client::Deadlines;
 
+pub use asks::AskPosition;
 pub use beats::Beat;
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
 pub use counters::{Counter, Tally};
@@ -56,6 +58,7 @@ pub use edit::EditOutcome;
 pub use erasure::{ErasureEntry, ErasureList, ErasurePosition, ErasureStatus, LateLook, Progress, Tell};
 pub use error::StoreError;
 pub use random::Lots;
+pub use repair::{Overtaken, Raise};
 pub use scan::{ScanPage, Segment};
 pub use shards::{SETTLE_SECONDS, ShardSetting, ShardedList, TICK, UnknownList};
 pub use sole::{Holder, SoleLease};
@@ -94,12 +97,6 @@ impl Store {
     #[must_use]
     pub fn region(&self) -> Region {
         self.config.region
-    }
-
-    /// The regions that hold these tables.
-    #[must_use]
-    pub fn regions(&self) -> &[Region] {
-        &self.config.regions
     }
 
     fn echoes(&self) -> &str {

@@ -7,6 +7,7 @@
 mod beats;
 mod erasure;
 mod guard;
+mod raises;
 mod rounds;
 mod sweep;
 
@@ -23,6 +24,7 @@ use crate::units;
 use beats::Beats;
 use erasure::Erasures;
 use guard::Guard;
+use raises::Raises;
 use rounds::{Cadence, once, rounds};
 use sweep::Sweep;
 
@@ -46,6 +48,9 @@ const BEATS: Cadence = Cadence {
     every: beats::LOOK,
 };
 
+// Half a read unit. Rarely is anything asked, and searches alone wait for it.
+const RAISES: Cadence = Cadence { job: "raises", every: Duration::from_secs(60) };
+
 // The stream shows at once where an edit has won over a delete (`sinks/repair.rs`), unless both came as one record: for those, and
 // for a stream that stands still, there are two walks over tombstones. A delete is looked at 10 times by the first and 168 times by
 // the second: about 90 read units in its week, at half a unit a look.
@@ -62,6 +67,7 @@ struct Jobs {
     sweep: Option<Sweep>,
     erasures: Erasures,
     beats: Beats,
+    raises: Raises,
     young_tombstones: Guard,
     tombstones: Guard,
 }
@@ -75,6 +81,7 @@ impl Jobs {
             sweep,
             erasures,
             beats: Beats::new(store.clone(), progress.clone()),
+            raises: Raises::new(store.clone(), cache.clone()),
             young_tombstones: guard(YOUNG_MILLIS),
             tombstones: guard(TOMBSTONE_MILLIS),
         }
@@ -92,13 +99,14 @@ pub async fn run(store: Store, cache: Cache, config: WorkConfig, pump: Pump, sto
     };
     let erasures = rounds(ERASURES, stop.clone(), |now| jobs.erasures.pass(now));
     let beats = rounds(BEATS, stop.clone(), |now| jobs.beats.pass(now));
+    let raises = rounds(RAISES, stop.clone(), |_| jobs.raises.pass());
     let young = rounds(YOUNG_TOMBSTONES, stop.clone(), |now| jobs.young_tombstones.pass(now));
     let all = rounds(TOMBSTONES, stop.clone(), |now| jobs.tombstones.pass(now));
     // One that runs until it is stopped has nothing to fail with.
     let streams = async {
         let _ = pump.run(Until::Stopped, stop.clone()).await;
     };
-    tokio::join!(sweep, erasures, beats, young, all, streams);
+    tokio::join!(sweep, erasures, beats, raises, young, all, streams);
 }
 
 /// Runs one full round of every job, one after the other, then drains the stream, and says what each did; all are tried,

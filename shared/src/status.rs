@@ -40,7 +40,8 @@ pub struct Lags {
 impl Lags {
     /// Of several cores' answers, what each region is known to be: by its own core, else by any other that has heard of it.
     pub fn of(region: Region, answers: &[Status]) -> Self {
-        let known = |answer: &Status| answer.regions.iter().find(|entry| entry.name == region).map(|entry| entry.lags);
+        let known =
+            |answer: &Status| answer.regions.iter().find(|entry| entry.name == region).map(|entry| entry.lags);
         let own = answers.iter().find(|answer| answer.region == region);
         let mut others = answers.iter().filter_map(known).filter(|lags| *lags != Self::default());
         own.and_then(known).or_else(|| others.next()).unwrap_or_default()

@@ -102,7 +102,7 @@ impl Departed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::tests::echo;
+    use crate::samples::echo;
 
     #[test]
     fn the_departed_stay_hidden_for_long_but_not_for_ever() {

@@ -115,7 +115,7 @@ impl Flights {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::tests::echo;
+    use crate::samples::echo;
 
     fn keys(count: u64) -> impl Iterator<Item = Key> {
         (0..count).map(|n| Key::Echo(echo("ana", n).echo_id))

@@ -274,8 +274,8 @@ impl Memory {
 mod tests {
     use super::*;
     use crate::cache::Head;
-    use crate::cache::tests::echo;
     use crate::metrics::Metrics;
+    use crate::samples::echo;
 
     #[test]
     fn a_shard_is_never_too_small_for_a_heavy_value() {

@@ -61,7 +61,7 @@ pub(super) fn read(message: &[u8]) -> News {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::tests::echo;
+    use crate::samples::echo;
 
     #[test]
     fn what_one_writes_another_reads() {

@@ -14,7 +14,7 @@ use super::lifetimes::millis;
 use super::memory::{Entry, Standing, Times};
 use super::shared::{Errand, Fetched};
 use super::trail::Trail;
-use super::{Cached, Key, Loaded, Tiers, Value};
+use super::{Cached, Key, Load, Tiers, Value};
 use crate::metrics::{CacheOutcome, Tier};
 use crate::store::StoreError;
 use crate::units;
@@ -76,11 +76,12 @@ impl Tiers {
     }
 
     /// See [`super::Cache::read`].
-    pub(super) async fn read<L, F>(self: &Arc<Self>, key: &Key, now: Timestamp, load: L) -> Result<Cached, StoreError>
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+    pub(super) async fn read(
+        self: &Arc<Self>,
+        key: &Key,
+        now: Timestamp,
+        load: impl Load,
+    ) -> Result<Cached, StoreError> {
         let mut last = None;
         for round in 0..MAX_ROUNDS {
             let boarded = self.board(key, now);
@@ -131,17 +132,13 @@ impl Tiers {
     }
 
     /// See [`super::Cache::refresh`].
-    pub(super) async fn refresh<L, F>(
+    pub(super) async fn refresh(
         self: &Arc<Self>,
         key: &Key,
         now: Timestamp,
         at_least: Duration,
-        load: L,
-    ) -> Result<(), StoreError>
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+        load: impl Load,
+    ) -> Result<(), StoreError> {
         if self.redis.is_none() && self.peek(key, now).is_some_and(|cached| !cached.trail.is_stale()) {
             return Ok(());
         }
@@ -192,11 +189,7 @@ impl Tiers {
     }
 
     /// Has a value that is shown meanwhile loaded again, if nobody does.
-    fn refresh_beside<L, F>(self: &Arc<Self>, key: &Key, now: Timestamp, entry: &Entry, load: L)
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+    fn refresh_beside(self: &Arc<Self>, key: &Key, now: Timestamp, entry: &Entry, load: impl Load) {
         if !entry.claim((self.clock)()) {
             return;
         }
@@ -209,11 +202,7 @@ impl Tiers {
     }
 
     /// Begins a flight: a task of its own, which no caller that goes away ends.
-    fn depart<L, F>(self: &Arc<Self>, departure: Departure, errand: Errand, load: L)
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+    fn depart(self: &Arc<Self>, departure: Departure, errand: Errand, load: impl Load) {
         let tiers = Arc::clone(self);
         tokio::spawn(async move {
             let Departure { flight, outcome, settled_millis_ago, gaps } = departure;

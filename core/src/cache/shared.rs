@@ -12,7 +12,7 @@ use super::lifetimes::millis;
 use super::redis::{Heard, Kept, Lease, Redis};
 use super::trail::Step;
 use super::walk::{Ask, Fill, Found, Freshness, Right, Walk};
-use super::{Key, Loaded, Tiers, Value};
+use super::{Key, Load, Loaded, Tiers, Value};
 use crate::clock::Stopwatch;
 use crate::metrics::{CacheOutcome, Tier};
 use crate::store::StoreError;
@@ -53,11 +53,7 @@ pub(super) struct Fetched {
 
 impl Tiers {
     /// Walks through the shared tiers to the store, and back with what was found.
-    pub(super) async fn fetch<L, F>(&self, errand: &Errand, load: L) -> Result<Fetched, StoreError>
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+    pub(super) async fn fetch(&self, errand: &Errand, load: impl Load) -> Result<Fetched, StoreError> {
         let watch = Stopwatch::start();
         // Since when what a shared tier shows is known to count.
         let mut looked_at = (self.clock)();
@@ -139,18 +135,14 @@ impl Tiers {
         Ok(Arc::new(value.without(&self.departed)))
     }
 
-    async fn load<L, F>(
+    async fn load(
         &self,
         errand: &Errand,
         mut walk: Walk<Arc<Value>>,
         right: Option<Right>,
         watch: Stopwatch,
-        load: L,
-    ) -> Result<Fetched, StoreError>
-    where
-        L: FnOnce() -> F + Send + 'static,
-        F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-    {
+        load: impl Load,
+    ) -> Result<Fetched, StoreError> {
         let left = FLIGHT_DEADLINE.saturating_sub(watch.elapsed()).max(MIN_LOAD_DEADLINE);
         let (watch, began_at) = (Stopwatch::start(), (self.clock)());
         let loaded = within(left, load).await;
@@ -205,11 +197,7 @@ impl Tiers {
 }
 
 /// Runs a load in a task of its own, so that one that panics or hangs is an error like any other.
-async fn within<L, F>(deadline: Duration, load: L) -> Result<Loaded, StoreError>
-where
-    L: FnOnce() -> F + Send + 'static,
-    F: Future<Output = Result<Loaded, StoreError>> + Send + 'static,
-{
+async fn within(deadline: Duration, load: impl Load) -> Result<Loaded, StoreError> {
     let unreachable = |cause: &str| StoreError::Unreachable { operation: "load", cause: cause.to_owned() };
     let mut task = tokio::spawn(async move { units::counted(load()).await });
     match timeout(deadline, &mut task).await {

@@ -6,15 +6,13 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use echoes_shared::{IdempotencyKey, NewEcho};
 use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::samples::{EPOCH_MILLIS, echo};
 
 const KEY: Key = Key::Feed(Emotion::Happy);
-/// What [`echo`] counts from.
-const EPOCH_MILLIS: u64 = 1_795_388_393_372;
 
 thread_local! {
     /// A test and its tasks run on one thread.
@@ -27,22 +25,6 @@ fn pass(millis: u64) {
 
 pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(EPOCH_MILLIS + 60_000)
-}
-
-/// A happy echo of a person, so many milliseconds after some time.
-pub(super) fn echo(user: &str, millis: u64) -> Echo {
-    let content = NewEcho {
-        emotion: Emotion::Happy,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: None,
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
-    let key = IdempotencyKey::mint(Timestamp::from_millis(EPOCH_MILLIS + millis), &[7; 10]);
-    Echo::create(user.parse().unwrap(), key, content, Region::EuWest1)
 }
 
 fn cache_of(memory_bytes: u64) -> (Cache, CacheMetrics) {

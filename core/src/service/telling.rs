@@ -128,11 +128,12 @@ impl Drop for Telling<'_> {
 
 #[cfg(test)]
 mod tests {
-    use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region, Timestamp};
+    use echoes_shared::{Echo, Region};
 
     use super::*;
     use crate::cache::{CacheConfig, Lifetimes};
     use crate::metrics::Metrics;
+    use crate::samples;
 
     fn cache() -> Cache {
         let memory = CacheConfig { memory_bytes: 1 << 20, redis: None, memcached: None };
@@ -140,18 +141,7 @@ mod tests {
     }
 
     fn echo() -> (Echo, Change) {
-        let key = IdempotencyKey::mint(Timestamp::from_millis(1_800_000_000_000), &[1; 10]);
-        let content = NewEcho {
-            emotion: Emotion::Happy,
-            s3_url: None,
-            location: None,
-            tags: None,
-            transcript: None,
-            detected_mood: None,
-            metadata: None,
-            days_to_live: None,
-        };
-        let echo = Echo::create("ana".parse().unwrap(), key, content, Region::EuWest1);
+        let echo = samples::echo("ana", 1);
         let change =
             Change { user: echo.user_id.clone(), echo: echo.echo_id, emotion: Some(echo.emotion), gone: true };
         (echo, change)

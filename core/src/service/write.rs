@@ -40,7 +40,7 @@ impl Service {
     ) -> Result<Written, ServiceError> {
         let new = NewItem::new(user, key, content, self.region);
         let telling = Telling::new(&self.cache);
-        telling.expect(changed(&new.echo));
+        telling.expect(Change::from(&new.echo));
         let outcome = match self.store.create(&new, now).await {
             Ok(outcome) => outcome,
             Err(error) => {
@@ -66,7 +66,7 @@ impl Service {
             }
             CreateOutcome::Deleted => {
                 // Whoever deleted it may have ended before it told.
-                telling.done(Change { gone: true, ..changed(&new.echo) });
+                telling.done(Change { gone: true, ..Change::from(&new.echo) });
                 telling.tell().await;
                 clash("the echo of this Idempotency-Key has been deleted")
             }
@@ -96,7 +96,7 @@ impl Service {
         let error = match outcome {
             EditOutcome::Edited(echo) => {
                 self.pools.note(&echo, now);
-                telling.expect(changed(&echo));
+                telling.expect(Change::from(&*echo));
                 telling.tell().await;
                 return Ok(*echo);
             }
@@ -148,10 +148,6 @@ impl Service {
             DeleteOutcome::Unknown => Err(unknown()),
         }
     }
-}
-
-fn changed(echo: &Echo) -> Change {
-    Change { user: echo.user_id.clone(), echo: echo.echo_id, emotion: Some(echo.emotion), gone: false }
 }
 
 fn anothers() -> ServiceError {

@@ -119,21 +119,13 @@ impl NewItem {
 mod tests {
     use super::*;
     use aws_sdk_dynamodb::types::AttributeValue;
-    use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Region};
+    use echoes_shared::{Emotion, IdempotencyKey, Region};
+
+    use crate::samples::{EPOCH_MILLIS, content};
 
     fn new(seed: u8) -> NewItem {
-        let content = NewEcho {
-            emotion: Emotion::Happy,
-            s3_url: None,
-            location: None,
-            tags: None,
-            transcript: None,
-            detected_mood: None,
-            metadata: None,
-            days_to_live: None,
-        };
-        let key = IdempotencyKey::mint(Timestamp::from_millis(1_795_388_393_372), &[seed; 10]);
-        NewItem::new("ana".parse().unwrap(), key, content, Region::EuWest1)
+        let key = IdempotencyKey::mint(Timestamp::from_millis(EPOCH_MILLIS), &[seed; 10]);
+        NewItem::new("ana".parse().unwrap(), key, content(Emotion::Happy), Region::EuWest1)
     }
 
     #[test]

@@ -11,6 +11,32 @@ use super::meter::INDEXES;
 use super::tombstones::{RECORDS, deleted_at};
 use super::{Gone, Store, StoreError};
 
+/// An edit that lost to an older one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overtaken {
+    /// The hash key under which the echo lies.
+    pub hash: String,
+    /// The echo.
+    pub echo: EchoId,
+    /// The edition of the older one, which won.
+    pub won: u64,
+    /// The edition of the one that lost.
+    pub lost: u64,
+    /// The version of the one that lost.
+    pub above: u64,
+}
+
+/// What raising a version came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Raise {
+    /// The echo as it was before.
+    Done(Box<Echo>),
+    /// What lies there is above the one that lost, or is no echo.
+    Needless,
+    /// What won has not arrived in this region yet.
+    TooEarly,
+}
+
 /// Times that a burial looks again after the echo changed under it.
 const MAX_ROUNDS: usize = 4;
 
@@ -65,12 +91,32 @@ impl Store {
         Ok(false)
     }
 
-    /// Gives this state of an echo the version above another one's, over which it has won though it is older; `false` where it is
-    /// not the state any more that lies there. Nothing else of it changes.
+    /// Raises the version of an echo above that of the edit that lost, where the one that lies there is still below it. Nothing else
+    /// of the echo changes.
+    ///
+    /// It is its home's to do, where every edit is conditional on the version, so that none is lost under it.
     ///
     /// # Errors
-    /// Where the store fails; the same may be asked for again.
-    pub async fn raise_version(&self, hash: &str, echo: &Echo, above: u64) -> Result<bool, StoreError> {
+    /// Where the store fails, or the echo changes faster than it can be raised; the same may be asked for again.
+    pub async fn raise_version(&self, overtaken: &Overtaken) -> Result<Raise, StoreError> {
+        let Overtaken { hash, echo: id, won, lost, above } = overtaken;
+        for _ in 0..MAX_ROUNDS {
+            match self.stored_under(hash, *id).await? {
+                Some(Stored::Echo(echo, _)) if echo.edition() < *won => return Ok(Raise::TooEarly),
+                Some(Stored::Echo(echo, _)) if echo.edition() < *lost => {
+                    if self.raise(hash, &echo, *above).await? {
+                        tracing::warn!(id = %id, version = echo.version, above, "an older edit has won");
+                        return Ok(Raise::Done(echo));
+                    }
+                }
+                Some(_) | None => return Ok(Raise::Needless),
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Gives the echo a version, unless it is another than was read.
+    async fn raise(&self, hash: &str, echo: &Echo, above: u64) -> Result<bool, StoreError> {
         let request = self
             .client
             .update_item()

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::*;
 use crate::cache::One;
+use crate::samples::{EPOCH_MILLIS, content};
 
 /// The body of a list as the contract has it.
 #[derive(Serialize)]
@@ -26,18 +27,10 @@ fn sign(position: EchoId) -> String {
 }
 
 fn echo(n: u64, transcript: String, days_to_live: Option<u16>) -> Echo {
-    let content = NewEcho {
-        emotion: Emotion::Happy,
-        s3_url: None,
-        location: None,
-        tags: Some(vec!["rain".to_owned()]),
-        transcript: Some(transcript),
-        detected_mood: None,
-        metadata: None,
-        days_to_live,
-    };
+    let tags = Some(vec!["rain".to_owned()]);
+    let content = NewEcho { tags, transcript: Some(transcript), days_to_live, ..content(Emotion::Happy) };
     let user = format!("auth0|ana:{n}.b@c-d_e").parse().unwrap();
-    let key = IdempotencyKey::mint(Timestamp::from_millis(1_795_388_393_372 + n), &[7; 10]);
+    let key = IdempotencyKey::mint(Timestamp::from_millis(EPOCH_MILLIS + n), &[7; 10]);
     Echo::create(user, key, content, Region::EuWest1)
 }
 

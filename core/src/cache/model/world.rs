@@ -199,7 +199,14 @@ impl World {
         let flights = self.processes.iter().flat_map(|process| &process.flights).all(loads);
         let streamed = self.streamed_before.is_none_or(|at| self.now + 1 < at);
         let begun = !self.written.is_empty() || self.processes.iter().any(Process::has_begun);
-        begun && self.now < self.last_second && self.step == 0 && !self.message && indexed && followed && streamed && flights
+        begun
+            && self.now < self.last_second
+            && self.step == 0
+            && !self.message
+            && indexed
+            && followed
+            && streamed
+            && flights
     }
 
     /// Lets it happen. An error is a lie that was told.

@@ -17,6 +17,7 @@ use statrs::distribution::{ChiSquared, ContinuousCDF as _};
 use super::cells::{Cell, Plan};
 use super::fill::{self, Read};
 use super::sampling::Edition;
+use crate::samples::content;
 use crate::store::{Lots, StoreError};
 
 fn now() -> Timestamp {
@@ -28,16 +29,7 @@ fn rng(seed: u64) -> ChaCha12Rng {
 }
 
 fn echo(user: &UserId, at: Timestamp, nth: u32, days_to_live: Option<u16>) -> Echo {
-    let content = NewEcho {
-        emotion: Emotion::Happy,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: None,
-        detected_mood: None,
-        metadata: None,
-        days_to_live,
-    };
+    let content = NewEcho { days_to_live, ..content(Emotion::Happy) };
     let mut random = [0; 10];
     random[..4].copy_from_slice(&nth.to_be_bytes());
     Echo::create(user.clone(), IdempotencyKey::mint(at, &random), content, Region::EuWest1)

@@ -96,7 +96,7 @@ fn nothing_old_is_shown_where_redis_loses_its_memory_or_gets_an_old_one() {
 #[test]
 fn nothing_old_is_shown_for_longer_than_until_the_stream_tells_of_it() {
     let (own, lost) = (streamed([2, 0], &[Fault::Die], 6), streamed([0, 2], &[Fault::Die, Fault::Lose], 9));
-    let (told_twice, cut) = (streamed([1, 1], &[], 5), streamed([0, 2], &[Fault::Die, Fault::Cut(0)], 7));
+    let (told_twice, cut) = (streamed([1, 1], &[], 5), streamed([0, 1], &[Fault::Die, Fault::Cut(0)], 7));
     nothing_old_is_shown(&[DIED, own, lost, told_twice, cut]);
 }
 

@@ -74,6 +74,16 @@ async fn erasures_on_dynamodb_local() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repairs_on_dynoxide() {
+    repairs::all(&Engine::dynoxide().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repairs_on_dynamodb_local() {
+    repairs::all(&Engine::dynamodb_local().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn indexes_on_dynoxide() {
     indexes::all(&Engine::dynoxide().await).await;
 }
@@ -104,7 +114,6 @@ async fn stores(engine: &Engine) {
     transfer::all(engine).await;
     edits::all(engine).await;
     tombstones::all(engine).await;
-    repairs::all(engine).await;
 }
 
 async fn services(engine: &Engine) {

@@ -118,7 +118,9 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
     let warmer = Warmer { service, cache: cache.clone() };
     let work = match work {
-        Some(work) => Some((work, effects::pump(&store, &cache, Some(hub.clone()), &metrics).await)),
+        Some(work) => {
+            Some((work, effects::pump(&store, &cache, Some(hub.clone()), Some(&warmer.service), &metrics).await))
+        }
         None => None,
     };
     let mut beside = tokio::spawn(beside(store, warmer, tables, Arc::clone(&readiness), work, stopped));
@@ -231,7 +233,7 @@ async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cac
     let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
     let store = Store::connect(config, metrics.clone()).await;
     cache.start(&store);
-    let pump = effects::pump(&store, &cache, None, &metrics).await;
+    let pump = effects::pump(&store, &cache, None, None, &metrics).await;
     Ok((store, cache, pump))
 }
 

@@ -5,18 +5,37 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::live::Hub;
 use crate::metrics::Metrics;
+use crate::service::Service;
 use crate::sinks::Sink;
+use crate::sinks::invalidation::{Invalidation, Listener};
 use crate::sinks::live::LiveSink;
+use crate::sinks::repair::Repair;
 use crate::store::{Store, TableStream};
 use crate::stream::{Progress, Pump};
 
-/// Reads the store's stream for every sink. `hub` is that of the listeners of a process that serves.
-pub(super) async fn pump(store: &Store, cache: &Cache, hub: Option<Hub>, metrics: &Metrics) -> Pump {
+/// Reads the store's stream for every sink. `hub` is that of the listeners of a process that serves, and `draws` the service that
+/// draws there at random.
+pub(super) async fn pump(
+    store: &Store,
+    cache: &Cache,
+    hub: Option<Hub>,
+    draws: Option<&Arc<Service>>,
+    metrics: &Metrics,
+) -> Pump {
     let source = Arc::new(TableStream::connect(store).await);
-    Pump::new(source, Arc::new(store.clone()), sinks(cache, hub), Progress::new(metrics.clone()))
+    Pump::new(source, Arc::new(store.clone()), sinks(store, cache, hub, draws), Progress::new(metrics.clone()))
 }
 
 /// The sinks: every worker of a region has the same.
-fn sinks(cache: &Cache, hub: Option<Hub>) -> Vec<Arc<dyn Sink>> {
-    vec![Arc::new(LiveSink::new(hub, cache))]
+fn sinks(store: &Store, cache: &Cache, hub: Option<Hub>, draws: Option<&Arc<Service>>) -> Vec<Arc<dyn Sink>> {
+    let listener = draws.map(|service| {
+        let service = Arc::clone(service);
+        let listener: Listener = Arc::new(move |echo, now| service.note(echo, now));
+        listener
+    });
+    vec![
+        Arc::new(Invalidation::new(cache.clone(), listener)),
+        Arc::new(Repair::new(store.clone(), cache.clone())),
+        Arc::new(LiveSink::new(hub, cache)),
+    ]
 }

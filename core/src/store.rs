@@ -1,5 +1,6 @@
 //! The store: echoes in DynamoDB. Only this module and those below it know AWS types.
 
+mod active;
 mod asks;
 mod beats;
 mod bodies;
@@ -48,10 +49,11 @@ use shards::Shards;
 
 use client::Deadlines;
 
+pub use active::PersonHash;
 pub use asks::AskPosition;
 pub use beats::Beat;
 pub use bulk::{CHUNK_ITEMS, RestoreOutcome};
-pub use counters::{Counter, Tally};
+pub use counters::{Addition, Counter, Counters, OwnCounter, Seen, Tally, day_of, hour_of};
 pub use create::{CreateOutcome, NewItem};
 pub use delete::{DeleteOutcome, Gone};
 pub use edit::EditOutcome;

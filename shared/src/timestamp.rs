@@ -145,7 +145,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 }
 
 /// A calendar month, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Month {
     year: i32,
     month: u32,

@@ -1,5 +1,6 @@
 //! Reading the whole table, several parts of it side by side.
 
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use echoes_shared::keys::schema;
 use echoes_shared::{Echo, Timestamp};
 
@@ -30,6 +31,18 @@ impl Segment {
     pub const fn has_ended(&self) -> bool {
         self.ended
     }
+
+    /// A call that goes on where this ended.
+    pub(super) fn place(&self, request: ScanFluentBuilder) -> ScanFluentBuilder {
+        let request = request.segment(self.index.into()).total_segments(self.segments.into());
+        request.set_exclusive_start_key(self.after.clone())
+    }
+
+    /// Remembers where a call ended.
+    pub(super) fn went_to(&mut self, last: Option<Item>) {
+        self.ended = last.is_none();
+        self.after = last;
+    }
 }
 
 /// What one call read.
@@ -59,15 +72,11 @@ impl Store {
             .client
             .scan()
             .table_name(self.echoes())
-            .segment(segment.index.into())
-            .total_segments(segment.segments.into())
-            .set_exclusive_start_key(segment.after.clone())
             .consistent_read(consistent)
             .limit(PAGE_ITEMS)
             .return_consumed_capacity(INDEXES);
-        let output = self.call("Scan", request.send()).await?;
-        segment.ended = output.last_evaluated_key.is_none();
-        segment.after = output.last_evaluated_key;
+        let output = self.call("Scan", segment.place(request).send()).await?;
+        segment.went_to(output.last_evaluated_key);
         Ok(sort(output.items.unwrap_or_default(), now))
     }
 }

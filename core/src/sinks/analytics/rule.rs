@@ -10,12 +10,12 @@
 //! remembered one. So of two who count the same records, one is refused and looks again, and a batch that was counted in part
 //! before a crash goes on where each counter was left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use echoes_shared::{Echo, Region};
+use echoes_shared::{Echo, Region, Timestamp, UserId};
 
-use crate::store::{Counter, Tally};
+use crate::store::{Counter, Tally, hour_of};
 use crate::stream::{Image, Record, Sequence};
 
 /// What one record changes in one counter.
@@ -65,6 +65,18 @@ pub fn due(remembered: Option<&Sequence>, effects: &[Effect]) -> Option<Due> {
         due.last = sequence.clone();
     }
     due
+}
+
+/// Who created echoes here in which hour, by its first millisecond. Sets take the same person twice, so nothing of this is
+/// remembered.
+#[must_use]
+pub fn active(records: &[Arc<Record>], here: Region) -> BTreeMap<Timestamp, BTreeSet<UserId>> {
+    let mut by_hour: BTreeMap<Timestamp, BTreeSet<UserId>> = BTreeMap::new();
+    let created = records.iter().filter(|record| record.old.is_none()).filter_map(|record| record.new_echo());
+    for echo in created.filter(|echo| echo.origin == here) {
+        by_hour.entry(hour_of(echo.timestamp)).or_default().insert(echo.user_id.clone());
+    }
+    by_hour
 }
 
 /// What one record changes.

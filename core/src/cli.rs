@@ -1,5 +1,6 @@
 //! The command line: which role a process plays. Each subcommand's arguments and words stand in a file of its own.
 
+mod analytics;
 mod export;
 mod import;
 mod progress;
@@ -69,6 +70,11 @@ enum Command {
     /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and the AWS SDK's own
     /// variables.
     Export(export::ExportArgs),
+    /// Compare this region's counters with the table, or show who was active.
+    ///
+    /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and the AWS SDK's own
+    /// variables.
+    Analytics(analytics::AnalyticsArgs),
 }
 
 /// Why a command did not do its work: the message for stderr and the exit status.
@@ -123,6 +129,7 @@ impl Cli {
             Command::Table(args) => args.run().await,
             Command::Import(args) => args.run().await,
             Command::Export(args) => args.run().await,
+            Command::Analytics(args) => args.run().await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod admission;
+mod analytics;
 mod answer;
 mod auth;
 mod batch;

@@ -13,6 +13,7 @@ pub mod live;
 pub mod metrics;
 pub mod pace;
 pub mod prices;
+pub mod recount;
 #[cfg(test)]
 mod samples;
 pub mod search;

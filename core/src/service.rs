@@ -1,5 +1,6 @@
 //! What the core does, in terms of the domain: no HTTP, no DynamoDB.
 
+mod analytics;
 mod batch;
 mod erasure;
 mod live;
@@ -17,14 +18,16 @@ use crate::cache::Cache;
 use crate::config::Name;
 use crate::live::Hub;
 use crate::store::Store;
+use analytics::Kept;
 use random::Pools;
 
 pub(crate) use crate::cache::weak_tag;
 pub use crate::cache::{Cut, Step, Trail};
 pub use crate::store::StoreError;
+pub use analytics::{Counted, EmotionBuckets, EmotionList};
 pub use batch::{Batch, Done, Outcome};
 pub use erasure::Erasure;
-pub use read::{EmotionList, List, RandomEcho, ReadEcho};
+pub use read::{List, RandomEcho, ReadEcho};
 pub use timelines::Timelines;
 pub use write::Written;
 
@@ -60,6 +63,7 @@ pub struct Service {
     cursor_keys: CursorKeys,
     audio_bucket: Name,
     pools: Pools,
+    counts: Kept,
     /// Where one may listen; `None` where nobody may.
     live: Option<Hub>,
 }
@@ -67,6 +71,7 @@ pub struct Service {
 impl Service {
     /// A service over `store`, behind `cache`.
     pub fn new(store: Store, region: Region, cursor_keys: CursorKeys, audio_bucket: Name, cache: Cache) -> Self {
-        Self { store, cache, region, cursor_keys, audio_bucket, pools: Pools::default(), live: None }
+        let (pools, counts) = (Pools::default(), Kept::default());
+        Self { store, cache, region, cursor_keys, audio_bucket, pools, counts, live: None }
     }
 }

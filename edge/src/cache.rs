@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::rc::Rc;
 
-use echoes_shared::query::ListQuery;
+use echoes_shared::query::{AnalyticsQuery, ListQuery};
 use echoes_shared::wire::Resource;
 use echoes_shared::{EchoId, Emotion, Timestamp};
 
@@ -60,10 +60,18 @@ pub enum Subject {
     Echo(EchoId),
     /// The vocabulary with counts.
     Emotions,
+    /// Counts over time.
+    Analytics,
 }
 
 impl CacheKey {
-    /// The key of a resource, or `None` for one that is never cached.
+    /// The key of counts over time.
+    pub fn of_analytics(query: &AnalyticsQuery) -> Self {
+        let text = format!("{}?{}", Resource::Analytics.path(), query.canonical());
+        Self { text, subject: Subject::Analytics, shared: true }
+    }
+
+    /// The key of another resource, or `None` for one that is never cached.
     pub fn of(resource: &Resource, list: Option<&ListQuery>) -> Option<Self> {
         let subject = match resource {
             Resource::Feed(emotion) => Subject::Feed(*emotion),
@@ -86,7 +94,7 @@ impl Subject {
     pub const fn lifetime(self) -> Lifetime {
         match self {
             Self::Feed(_) | Self::Recent => Lifetime::LIST,
-            Self::Echo(_) | Self::Emotions => Lifetime::OTHER,
+            Self::Echo(_) | Self::Emotions | Self::Analytics => Lifetime::OTHER,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use echoes_shared::query::{ListQuery, TimelinesQuery};
+use echoes_shared::query::{AnalyticsQuery, ListQuery, TimelinesQuery};
 use echoes_shared::wire::Resource;
 use echoes_shared::{EchoId, Emotion, Problem, Slug, Timestamp};
 use serde::Deserialize;
@@ -34,16 +34,20 @@ const REPLICATION_MILLIS: u64 = 1_500;
 
 /// Answers a read that the edge caches.
 pub fn cached(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Outcome {
-    let list = match resource {
-        Resource::Feed(_) | Resource::Recent => match ListQuery::parse(query) {
-            Ok(list) => Some(list),
-            Err(problem) => return arrival.refuse(problem),
-        },
-        Resource::Echo(id) if cache::is_gone(*id) => return arrival.refuse(gone()),
-        _ => None,
+    let key = match resource {
+        Resource::Feed(_) | Resource::Recent => {
+            ListQuery::parse(query).map(|list| CacheKey::of(resource, Some(&list)))
+        }
+        Resource::Analytics => {
+            AnalyticsQuery::parse(query, arrival.at).map(|query| Some(CacheKey::of_analytics(&query)))
+        }
+        Resource::Echo(id) if cache::is_gone(*id) => Err(gone()),
+        _ => Ok(CacheKey::of(resource, None)),
     };
-    let Some(key) = CacheKey::of(resource, list.as_ref()) else {
-        return bypassed(arrival, resource, query);
+    let key = match key {
+        Ok(Some(key)) => key,
+        Ok(None) => return bypassed(arrival, resource, query),
+        Err(problem) => return arrival.refuse(problem),
     };
     match cache::lookup(&key, arrival.at) {
         Some((entry, Age::Fresh(left))) => hit(&arrival, &entry, left).map(JsValue::from),
@@ -63,11 +67,13 @@ pub fn bypassed(arrival: Arrival, resource: &Resource, query: Option<&str>) -> O
         Resource::Timelines => TimelinesQuery::parse(query).map(|several| Some(several.canonical())),
         _ => Ok(None),
     };
-    let (target, common) = match query {
-        Ok(Some(query)) => (format!("{}?{query}", resource.path()), Common::Revalidated),
-        Ok(None) => (resource.path(), Common::Unstored),
+    let target = match query {
+        Ok(Some(query)) => format!("{}?{query}", resource.path()),
+        Ok(None) => resource.path(),
         Err(problem) => return arrival.refuse(problem),
     };
+    // A random echo is another one each time.
+    let common = if matches!(resource, Resource::Random(_)) { Common::Unstored } else { Common::Revalidated };
     arrival.later(move |arrival| async move {
         let config = match arrival.config() {
             Ok(config) => config,

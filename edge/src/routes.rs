@@ -29,9 +29,10 @@ pub fn route(arrival: Arrival) -> Outcome {
     };
     match (method.as_str(), &resource) {
         ("GET" | "HEAD", Resource::Status) => regions::status(arrival),
-        ("GET" | "HEAD", Resource::Random(_) | Resource::Timeline(_) | Resource::Timelines) => {
-            read::bypassed(arrival, &resource, query)
-        }
+        (
+            "GET" | "HEAD",
+            Resource::Random(_) | Resource::Timeline(_) | Resource::Timelines | Resource::PersonEmotions(_),
+        ) => read::bypassed(arrival, &resource, query),
         ("GET", Resource::Live) => live::listen(arrival, "GET", query),
         ("HEAD", Resource::Live) => live::listen(arrival, "HEAD", query),
         ("POST", Resource::Echoes) => write::create(arrival),
@@ -40,9 +41,10 @@ pub fn route(arrival: Arrival) -> Outcome {
         ("DELETE", Resource::Echo(id)) => write::delete(arrival, *id),
         ("DELETE", Resource::Me) => write::erase(arrival),
         ("GET" | "HEAD", Resource::Erasure) => write::erasure(arrival),
-        ("GET" | "HEAD", Resource::Feed(_) | Resource::Recent | Resource::Echo(_) | Resource::Emotions) => {
-            read::cached(arrival, &resource, query)
-        }
+        (
+            "GET" | "HEAD",
+            Resource::Feed(_) | Resource::Recent | Resource::Echo(_) | Resource::Emotions | Resource::Analytics,
+        ) => read::cached(arrival, &resource, query),
         _ => arrival.refuse(Refusal::method_not_allowed(&resource)),
     }
 }

@@ -55,6 +55,15 @@ pub const MAX_RADIUS_KM: f64 = 500.0;
 /// Bytes of a core's answer at most: a hundred echoes, each as long as a create and edits may make it, are shorter.
 pub const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 
+/// Hours that analytics show where the caller does not say since when: a day.
+pub const ANALYTICS_HOURS: u64 = 24;
+/// The same for days: a month.
+pub const ANALYTICS_DAYS: u64 = 30;
+/// Hours that one request for analytics may span at most: the longest month. Each of its days is one query of the store.
+pub const MAX_ANALYTICS_HOURS: u64 = 31 * 24;
+/// Days that it may span at most: the longest year. Each of its months is one query.
+pub const MAX_ANALYTICS_DAYS: u64 = 366;
+
 /// Characters of a userId at most (contract, *Bodies*).
 pub const MAX_USER_ID_CHARS: usize = 128;
 /// Tags of an echo at most.

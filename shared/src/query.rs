@@ -1,5 +1,6 @@
 //! Reads query strings: a known parameter once, an unknown one never.
 
+mod analytics;
 mod instant;
 mod live;
 mod near;
@@ -13,6 +14,7 @@ use crate::emotion::Emotion;
 use crate::policy::{DEFAULT_LIMIT, MAX_LIMIT};
 use crate::problem::{FieldError, Problem};
 
+pub use analytics::{AnalyticsQuery, Bucket};
 pub use live::LiveQuery;
 pub use near::{Bounds, Near};
 pub use search::{SearchQuery, Sort};

@@ -61,6 +61,11 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Where a body came from for which the store was asked, or was not.
+    pub(super) const fn of(from_store: bool) -> Self {
+        if from_store { Self::Store } else { Self::Memory }
+    }
+
     const fn cache_status(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Store => "echoes-store; fwd=miss",
@@ -70,7 +75,7 @@ impl Source {
 }
 
 /// A list that this process makes, with a weak tag of its bytes.
-pub(super) fn made(body: &impl Serialize, request: &HeaderMap, watch: Stopwatch) -> Response {
+pub(super) fn made(body: &impl Serialize, source: Source, request: &HeaderMap, watch: Stopwatch) -> Response {
     let bytes = serialise(body);
     let tag = weak_tag(&[&bytes]);
     let mut response = if page::is_known(&tag, request) {
@@ -81,7 +86,7 @@ pub(super) fn made(body: &impl Serialize, request: &HeaderMap, watch: Stopwatch)
         json(StatusCode::OK, bytes)
     };
     response.headers_mut().insert(ETAG, tag);
-    describe(response.headers_mut(), Source::Memory, watch);
+    describe(response.headers_mut(), source, watch);
     response
 }
 

@@ -17,7 +17,9 @@ use crate::clock::{self, Stopwatch};
 use crate::service::ServiceError;
 
 pub(super) async fn list(State(context): State<Arc<Context>>, headers: HeaderMap) -> Response {
-    answer::made(&context.service.emotions(), &headers, Stopwatch::start())
+    let watch = Stopwatch::start();
+    let list = context.service.emotions().await;
+    answer::made(&list.body, Source::of(list.from_store), &headers, watch)
 }
 
 pub(super) async fn feed(
@@ -36,8 +38,7 @@ pub(super) async fn feed(
 pub(super) async fn random(State(context): State<Arc<Context>>, uri: Uri) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
     let drawn = context.service.random(emotion(&uri)?, clock::now()).await?;
-    let source = if drawn.from_store { Source::Store } else { Source::Memory };
-    Ok(answer::uncacheable(drawn.echo.as_ref(), source, watch))
+    Ok(answer::uncacheable(drawn.echo.as_ref(), Source::of(drawn.from_store), watch))
 }
 
 fn emotion(uri: &Uri) -> Result<Emotion, Problem> {

@@ -13,7 +13,9 @@ use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
 use super::express::Api;
-use super::{Context, admission, answer, auth, batch, echoes, emotions, live, observe, status, timelines, users};
+use super::{
+    Context, admission, analytics, answer, auth, batch, echoes, emotions, live, observe, status, timelines, users,
+};
 use crate::service::ServiceError;
 
 /// The signed API.
@@ -30,6 +32,8 @@ pub fn api(context: Arc<Context>) -> Api {
         .route(pattern::ECHO, delete(echoes::remove))
         .route(pattern::TIMELINE, get(users::timeline))
         .route(pattern::TIMELINES, get(timelines::several))
+        .route(pattern::PERSON_EMOTIONS, get(users::emotions))
+        .route(pattern::ANALYTICS, get(analytics::emotions))
         .route(pattern::ME, delete(users::erase))
         .route(pattern::ERASURE, get(users::erasure))
         .route(pattern::STATUS, get(status::status))

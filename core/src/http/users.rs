@@ -31,6 +31,19 @@ pub(super) async fn timeline(
     Ok(page::list(&list, &headers, watch))
 }
 
+pub(super) async fn emotions(
+    State(context): State<Arc<Context>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ServiceError> {
+    let watch = Stopwatch::start();
+    let Resource::PersonEmotions(user) = Resource::parse(uri.path())? else {
+        return Err(wire::no_such_path().into());
+    };
+    let list = context.service.emotions_of(user).await?;
+    Ok(answer::made(&list, Source::Store, &headers, watch))
+}
+
 pub(super) async fn erase(State(context): State<Arc<Context>>, headers: HeaderMap) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
     let erasure = context.service.erase(&caller(&headers)?, clock::now()).await?;

@@ -41,17 +41,6 @@ pub struct ReadEcho {
     pub trail: Trail,
 }
 
-/// The body of `GET /v1/emotions`: the vocabulary. Counts are absent until they are known.
-#[derive(Debug, Serialize)]
-pub struct EmotionList {
-    emotions: Vec<EmotionEntry>,
-}
-
-#[derive(Debug, Serialize)]
-struct EmotionEntry {
-    emotion: Emotion,
-}
-
 /// An echo drawn at random.
 #[derive(Debug)]
 pub struct RandomEcho {
@@ -81,11 +70,6 @@ fn timeline_key(user: UserId, query: &ListQuery) -> Key {
 }
 
 impl Service {
-    /// Every emotion of the vocabulary.
-    pub fn emotions(&self) -> EmotionList {
-        EmotionList { emotions: Emotion::ALL.iter().map(|&emotion| EmotionEntry { emotion }).collect() }
-    }
-
     /// One emotion's feed.
     pub async fn feed(&self, emotion: Emotion, query: &ListQuery, now: Timestamp) -> Result<List, ServiceError> {
         self.cache.asked(emotion, now);

@@ -23,6 +23,7 @@ mod batch;
 mod buckets;
 mod bulk;
 mod cases;
+mod counters;
 mod edits;
 mod engine;
 mod erasure;
@@ -103,6 +104,17 @@ async fn streams_on_dynamodb_local() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn indexes_on_dynamodb_local() {
     indexes::all(&Engine::dynamodb_local().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_on_dynoxide() {
+    counters::all(&Engine::dynoxide().await).await;
+}
+
+/// An engine of its own, for the sake of its ten threads: see [`indexes_on_dynamodb_local`].
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_on_dynamodb_local() {
+    counters::all(&Engine::dynamodb_local().await).await;
 }
 
 async fn stores(engine: &Engine) {

@@ -84,7 +84,7 @@ impl OwnWrites {
                 changed.map(|(_, until)| *until).max(self.deleted_any)
             }
             Subject::Recent => self.changed_any.max(self.deleted_any),
-            Subject::Echo(_) | Subject::Emotions => None,
+            Subject::Echo(_) | Subject::Emotions | Subject::Analytics => None,
         }
     }
 
@@ -195,6 +195,7 @@ mod tests {
         assert_eq!(writes.outdated_at(Subject::Recent), Some(at(7)));
         assert_eq!(writes.outdated_at(Subject::Feed(Emotion::Happy)), None);
         assert_eq!(writes.outdated_at(Subject::Emotions), None);
+        assert_eq!(writes.outdated_at(Subject::Analytics), None);
     }
 
     #[wasm_bindgen_test(unsupported = test)]

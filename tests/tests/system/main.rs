@@ -11,6 +11,7 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod analytics;
 mod bad_input;
 mod bad_query;
 mod batch;
@@ -72,6 +73,7 @@ pub(crate) use trials;
 /// Trials that leave every region as it is.
 const SIDE_BY_SIDE: &[&[Entry]] = &[
     emotions::TRIALS,
+    analytics::TRIALS,
     feed::TRIALS,
     random::TRIALS,
     recent::TRIALS,
@@ -113,6 +115,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
 const ONE_AT_A_TIME: &[&[Entry]] = &[
     readme::ALONE,
     bad_query::ALONE,
+    analytics::ALONE,
     idempotency::ALONE,
     batch::ALONE,
     tiers::ALONE,

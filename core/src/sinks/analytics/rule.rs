@@ -67,6 +67,13 @@ pub fn due(remembered: Option<&Sequence>, effects: &[Effect]) -> Option<Due> {
     due
 }
 
+/// The counters that count an echo.
+#[must_use]
+pub fn counters_of(echo: &Echo) -> [Counter; 4] {
+    let at = echo.timestamp;
+    [Counter::All, Counter::day_of(at), Counter::hour_of(at), Counter::Person(echo.user_id.clone())]
+}
+
 /// Who created echoes here in which hour, by its first millisecond. Sets take the same person twice, so nothing of this is
 /// remembered.
 #[must_use]
@@ -85,8 +92,7 @@ fn changes(record: &Record, here: Region) -> BTreeMap<Counter, Tally> {
     let (old, new) = (record.old_echo().filter(is_here), record.new_echo().filter(is_here));
     let mut changes: BTreeMap<Counter, Tally> = BTreeMap::new();
     for (echo, sign) in old.map(|echo| (echo, -1)).into_iter().chain(new.map(|echo| (echo, 1))) {
-        let hour = Counter::hour_of(echo.timestamp);
-        for counter in [Counter::All, Counter::day_of(echo.timestamp), hour, Counter::Person(echo.user_id.clone())] {
+        for counter in counters_of(echo) {
             changes.entry(counter).or_default().add_living(echo.emotion, sign);
         }
     }

@@ -94,8 +94,7 @@ pub async fn recount(store: &Store, pace: &Pace, plan: Plan, reading: &Reading) 
         }
         tokio::time::sleep(SETTLE).await;
         let again = compare(store, pace, plan, reading).await?;
-        let before: BTreeSet<_> =
-            once.differences.into_iter().map(|found| (found.counter, found.emotion)).collect();
+        let before: BTreeSet<_> = once.differences.into_iter().map(|found| (found.counter, found.emotion)).collect();
         let stays = |found: &Difference| before.contains(&(found.counter.clone(), found.emotion));
         Ok(Recount { differences: again.differences.into_iter().filter(stays).collect(), ..again })
     })
@@ -211,11 +210,7 @@ where
 }
 
 /// Reads a page when the pace allows it.
-async fn paced<T, F>(
-    pace: &Pace,
-    segment: Segment,
-    read: impl Fn(Segment) -> F,
-) -> Result<(Segment, T), StoreError>
+async fn paced<T, F>(pace: &Pace, segment: Segment, read: impl Fn(Segment) -> F) -> Result<(Segment, T), StoreError>
 where
     F: Future<Output = (Segment, Attempt<T, StoreError>)>,
 {

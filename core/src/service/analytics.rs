@@ -152,7 +152,10 @@ mod tests {
         let hour = |text| Counter::hour_of(at(text));
         let counters = [
             (hour("2026-11-22T23:00:00.000Z"), tally(&[(Emotion::Sad, 9)])),
-            (hour("2026-11-22T22:00:00.000Z"), tally(&[(Emotion::Sad, 1), (Emotion::Happy, 12), (Emotion::Angry, -1)])),
+            (
+                hour("2026-11-22T22:00:00.000Z"),
+                tally(&[(Emotion::Sad, 1), (Emotion::Happy, 12), (Emotion::Angry, -1)]),
+            ),
             (hour("2026-11-22T21:00:00.000Z"), tally(&[(Emotion::Calm, 2)])),
             (hour("2026-11-22T20:00:00.000Z"), tally(&[(Emotion::Calm, 3)])),
         ];

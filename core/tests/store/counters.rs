@@ -1,5 +1,6 @@
 //! What counters promise: each record counts once, whoever applies it and however often.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use echoes_core::sinks::analytics::{Analytics, rule};
@@ -14,8 +15,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::cases::{content, now, user};
 use crate::engine::Engine;
 
-const HERE: Region = Region::EuWest1;
-const SHARD: &str = "shardId-00000001795388393372-a";
+pub const HERE: Region = Region::EuWest1;
+pub const SHARD: &str = "shardId-00000001795388393372-a";
 const HOUR_MILLIS: u64 = 60 * 60 * 1_000;
 
 pub async fn all(engine: &Engine) {
@@ -35,7 +36,7 @@ pub async fn all(engine: &Engine) {
 }
 
 /// An echo, of a person and an emotion by its number.
-fn echo(n: u64, origin: Region) -> Echo {
+pub fn echo(n: u64, origin: Region) -> Echo {
     let emotion = Emotion::ALL[usize::try_from(n).unwrap() % 3];
     let at = now().plus_millis(n % 7 * HOUR_MILLIS);
     let bytes = n.to_be_bytes();
@@ -44,21 +45,21 @@ fn echo(n: u64, origin: Region) -> Echo {
     NewItem::new(person, IdempotencyKey::mint(at, &random), content(emotion), origin).echo
 }
 
-fn lives(echo: &Echo) -> Option<Image> {
+pub fn lives(echo: &Echo) -> Option<Image> {
     Some(Image::Echo(Box::new(echo.clone())))
 }
 
-fn buried() -> Option<Image> {
+pub fn buried() -> Option<Image> {
     Some(Image::Tombstone(Tombstone { deleted_at: now(), was: None }))
 }
 
-fn record(sequence: u64, of: &Echo, old: Option<Image>, new: Option<Image>) -> Arc<Record> {
+pub fn record(sequence: u64, of: &Echo, old: Option<Image>, new: Option<Image>) -> Arc<Record> {
     let sequence = Sequence::parse(&format!("{sequence:021}")).unwrap();
     let hash = of.user_id.to_string();
     Arc::new(Record { sequence, at: now(), hash, echo: of.echo_id, old, new, expired: false })
 }
 
-fn created(sequence: u64, of: &Echo) -> Arc<Record> {
+pub fn created(sequence: u64, of: &Echo) -> Arc<Record> {
     record(sequence, of, None, lives(of))
 }
 
@@ -66,7 +67,7 @@ fn batch(shard: &str, records: &[Arc<Record>]) -> Batch {
     Batch { shard: ShardId::new(shard), records: records.to_vec(), now: now() }
 }
 
-async fn apply(sink: &Analytics, shard: &str, records: &[Arc<Record>]) {
+pub async fn apply(sink: &Analytics, shard: &str, records: &[Arc<Record>]) {
     assert_eq!(sink.apply(&batch(shard, records)).await, Ok(Vec::new()));
 }
 
@@ -80,16 +81,14 @@ async fn all_of(store: &Store) -> i64 {
 
 /// Demands that every counter which these echoes touch counts exactly them, in all regions together.
 async fn expect(store: &Store, living: &[Echo], touched: &[Echo]) {
-    let mut expected: std::collections::BTreeMap<Counter, Tally> = Default::default();
-    let counters = |echo: &Echo| {
-        let at = echo.timestamp;
-        [Counter::All, Counter::day_of(at), Counter::hour_of(at), Counter::Person(echo.user_id.clone())]
-    };
-    for counter in touched.iter().flat_map(counters) {
+    let mut expected: BTreeMap<Counter, Tally> = BTreeMap::new();
+    for counter in touched.iter().flat_map(rule::counters_of) {
         expected.insert(counter, Tally::default());
     }
     for echo in living {
-        counters(echo).map(|counter| expected.entry(counter).or_default().add_living(echo.emotion, 1));
+        for counter in rule::counters_of(echo) {
+            expected.entry(counter).or_default().add_living(echo.emotion, 1);
+        }
     }
     for (counter, tally) in expected {
         assert_eq!(count(store, &counter).await.living, tally.living, "{counter:?}");

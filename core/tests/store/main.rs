@@ -24,6 +24,7 @@ mod buckets;
 mod bulk;
 mod cases;
 mod counters;
+mod counts;
 mod edits;
 mod engine;
 mod erasure;
@@ -108,13 +109,18 @@ async fn indexes_on_dynamodb_local() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counters_on_dynoxide() {
-    counters::all(&Engine::dynoxide().await).await;
+    counts_and_counters(&Engine::dynoxide().await).await;
 }
 
 /// An engine of its own, for the sake of its ten threads: see [`indexes_on_dynamodb_local`].
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counters_on_dynamodb_local() {
-    counters::all(&Engine::dynamodb_local().await).await;
+    counts_and_counters(&Engine::dynamodb_local().await).await;
+}
+
+async fn counts_and_counters(engine: &Engine) {
+    counters::all(engine).await;
+    counts::all(engine).await;
 }
 
 async fn stores(engine: &Engine) {

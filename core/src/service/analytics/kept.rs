@@ -89,7 +89,11 @@ impl Place {
 
 impl Kept {
     /// A group: from memory while it is fresh, else from the store, else from memory all the same.
-    pub(in crate::service) async fn read(&self, store: &Store, group: Counters) -> Result<Counted<Group>, StoreError> {
+    pub(in crate::service) async fn read(
+        &self,
+        store: &Store,
+        group: Counters,
+    ) -> Result<Counted<Group>, StoreError> {
         let place = self.place(&group);
         if let Some(answer) = place.last().answer() {
             return answer.map(|body| Counted { body, from_store: false });

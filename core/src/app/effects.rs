@@ -7,6 +7,7 @@ use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::sinks::Sink;
+use crate::sinks::analytics::Analytics;
 use crate::sinks::invalidation::{Invalidation, Listener};
 use crate::sinks::live::LiveSink;
 use crate::sinks::repair::Repair;
@@ -34,6 +35,7 @@ fn sinks(store: &Store, cache: &Cache, hub: Option<Hub>, draws: Option<&Arc<Serv
         listener
     });
     vec![
+        Arc::new(Analytics::new(store.clone(), store.region())),
         Arc::new(Invalidation::new(cache.clone(), listener)),
         Arc::new(Repair::new(store.clone(), cache.clone())),
         Arc::new(LiveSink::new(hub, cache)),

@@ -10,7 +10,6 @@ use echoes_shared::{Echo, EchoId, Emotion, Problem, Slug, Timestamp, UserId};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt as _, stream};
 use http::HeaderValue;
-use serde::Serialize;
 
 use super::{Service, ServiceError, StoreError};
 use crate::cache::{Cached, Cut, Head, Key, Loaded, Step, Trail, Value};

@@ -8,6 +8,7 @@ mod batch;
 mod echoes;
 mod emotions;
 mod express;
+mod header;
 mod listen;
 mod live;
 mod observe;

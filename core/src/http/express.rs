@@ -89,5 +89,5 @@ fn at_once<B: HttpBody>(context: &Context, request: &Request<B>) -> Option<Respo
     };
     let id = RequestId::of(headers);
     let response = observe::answered_at_once(context, route, &id, response, watch);
-    Some(answer::complete(response, &id))
+    Some(answer::complete(response, id))
 }

@@ -7,11 +7,12 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
-use echoes_shared::wire;
+use http::header::CACHE_STATUS;
 use tracing::Instrument as _;
 
 use super::Context;
 use super::answer::{self, RequestId};
+use super::header::REGION;
 use crate::clock::Stopwatch;
 use crate::units;
 
@@ -29,13 +30,13 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     // Every line logged on the way carries the id.
     let span = tracing::info_span!("request", request_id = %id);
     let response = next.run(request).instrument(span).await;
-    answer::complete(response, &id)
+    answer::complete(response, id)
 }
 
 /// Whether a cache had the answer, which is no error.
 fn is_hit(response: &Response) -> bool {
     let status = response.status();
-    let tiers = response.headers().get(wire::CACHE_STATUS).map(HeaderValue::as_bytes);
+    let tiers = response.headers().get(CACHE_STATUS).map(HeaderValue::as_bytes);
     (status.is_success() || status.is_redirection()) && tiers.is_some_and(|tiers| !tiers.starts_with(STORE))
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn observe(
     } else {
         tracing::info!(%method, route, status = status.as_u16(), took_us = micros, units = %consumed, "answered");
     }
-    response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
+    response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }
 
@@ -75,6 +76,6 @@ pub(super) fn answered_at_once(
     let (status, took) = (response.status(), watch.elapsed());
     context.metrics.http_request(route, status.as_str(), took);
     tracing::debug!(request_id = %id, route, status = status.as_u16(), ?took, "answered at once");
-    response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
+    response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }

@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
+use http::StatusCode;
 use http::header::CACHE_STATUS;
 use tracing::Instrument as _;
 
@@ -14,6 +15,7 @@ use super::Context;
 use super::answer::{self, RequestId};
 use super::header::REGION;
 use crate::clock::Stopwatch;
+use crate::metrics::{Answers, Metrics};
 use crate::units;
 
 /// The label of requests that match no route.
@@ -65,17 +67,33 @@ pub(super) async fn observe(
     response
 }
 
+/// A route that memory may answer at once, and where most of those answers are counted.
+#[derive(Debug)]
+pub(super) struct Hits {
+    route: &'static str,
+    found: Answers,
+}
+
+impl Hits {
+    pub(super) fn new(metrics: &Metrics, route: &'static str) -> Self {
+        Self { route, found: metrics.answers(route, StatusCode::OK.as_str()) }
+    }
+}
+
 /// The same for an answer that memory had at once.
 pub(super) fn answered_at_once(
     context: &Context,
-    route: &'static str,
+    hits: &Hits,
     id: &RequestId,
     mut response: Response,
     watch: Stopwatch,
 ) -> Response {
     let (status, took) = (response.status(), watch.elapsed());
-    context.metrics.http_request(route, status.as_str(), took);
-    tracing::debug!(request_id = %id, route, status = status.as_u16(), ?took, "answered at once");
+    match status {
+        StatusCode::OK => hits.found.count(took),
+        _ => context.metrics.http_request(hits.route, status.as_str(), took),
+    }
+    tracing::debug!(request_id = %id, route = hits.route, status = status.as_u16(), ?took, "answered at once");
     response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }

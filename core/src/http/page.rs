@@ -18,6 +18,8 @@ use super::header::{SERVER_TIMING, Text};
 use crate::clock::Stopwatch;
 use crate::service::{List, ReadEcho, Step, Trail, weak_tag};
 
+/// Headers of an answer that is not compressed, those of the outermost gate included.
+const USUAL_HEADERS: usize = 7;
 /// The store had it.
 pub(super) const FROM_STORE: &str = "echoes-store; fwd=miss";
 
@@ -55,15 +57,14 @@ fn conditional(
     watch: Stopwatch,
     full: impl FnOnce() -> Response,
 ) -> Response {
-    let mut response = if is_known(tag, request) {
-        let mut response = Response::new(Body::empty());
+    let known = is_known(tag, request);
+    let mut response = if known { Response::new(Body::empty()) } else { full() };
+    response.headers_mut().reserve(USUAL_HEADERS);
+    if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
     } else {
-        let mut response = full();
         response.headers_mut().insert(CONTENT_TYPE, JSON);
-        response
-    };
+    }
     let headers = response.headers_mut();
     headers.insert(ETAG, tag.clone());
     if let Some(tiers) = cache_status(trail).value() {

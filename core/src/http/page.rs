@@ -82,7 +82,8 @@ fn timing(trail: &Trail, watch: Stopwatch) -> Text {
     // Writing into a text cannot fail.
     let _ = match trail.0.first() {
         Some(Step::Hit { tier, .. }) => {
-            let hundredths = watch.elapsed().as_micros() / 10;
+            let took = watch.elapsed();
+            let hundredths = took.as_secs() * 100_000 + u64::from(took.subsec_micros() / 10);
             write!(text, "{tier};dur={}.{:02}", hundredths / 100, hundredths % 100)
         }
         _ => text.write_str(&answer::timing(watch)),

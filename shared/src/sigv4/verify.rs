@@ -167,8 +167,11 @@ impl Verifier {
     fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<(&'a str, &'a str), Refusal> {
         let (key_id, scope) = credential.split_once('/').ok_or(Refusal::Malformed)?;
         let day = date.get(..8).ok_or(Refusal::Skewed)?;
-        let expected = [day, self.region.as_str(), SERVICE, TERMINATOR];
-        if scope.split('/').eq(expected) { Ok((key_id, scope)) } else { Err(Refusal::WrongScope) }
+        let mut rest = Some(scope);
+        for part in [day, self.region.as_str(), SERVICE] {
+            rest = rest.and_then(|rest| rest.strip_prefix(part)?.strip_prefix('/'));
+        }
+        if rest == Some(TERMINATOR) { Ok((key_id, scope)) } else { Err(Refusal::WrongScope) }
     }
 }
 

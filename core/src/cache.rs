@@ -307,7 +307,7 @@ impl Cache {
 
     /// Whether this process knows that `echo` has been deleted, whatever the store's indexes still list.
     pub fn hides(&self, echo: &Echo) -> bool {
-        self.0.departed.hides(&echo.user_id, echo.echo_id)
+        self.0.departed.hides(echo.user_id.as_str(), echo.echo_id)
     }
 
     /// Never shows an echo of `user` of up to this time again, in this process.

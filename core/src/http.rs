@@ -9,6 +9,7 @@ mod batch;
 mod echoes;
 mod emotions;
 mod express;
+mod header;
 mod listen;
 mod live;
 mod observe;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{
-    CounterVec, Encoder as _, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder,
+CounterVec, Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    TextEncoder,
 };
 
 pub use cache::{CacheMetrics, CacheOutcome, Tier};
@@ -85,8 +86,15 @@ impl Metrics {
 
     /// Counts one answer.
     pub fn http_request(&self, route: &str, status: &str, took: Duration) {
-        self.0.http_requests.with_label_values(&[route, status]).inc();
-        self.0.http_seconds.with_label_values(&[route]).observe(took.as_secs_f64());
+        self.answers(route, status).count(took);
+    }
+
+    /// The counters of one route's answers of one status, looked up once.
+    pub fn answers(&self, route: &str, status: &str) -> Answers {
+        Answers {
+            requests: self.0.http_requests.with_label_values(&[route, status]),
+            seconds: self.0.http_seconds.with_label_values(&[route]),
+        }
     }
 
     /// Counts one call to DynamoDB.
@@ -126,5 +134,20 @@ impl Metrics {
         let mut text = Vec::new();
         encoder.encode(&self.0.registry.gather(), &mut text)?;
         Ok((encoder.format_type().to_owned(), text))
+    }
+}
+
+/// Where the answers of one route and status are counted.
+#[derive(Debug, Clone)]
+pub struct Answers {
+    requests: IntCounter,
+    seconds: Histogram,
+}
+
+impl Answers {
+    /// Counts one answer.
+    pub fn count(&self, took: Duration) {
+        self.requests.inc();
+        self.seconds.observe(took.as_secs_f64());
     }
 }

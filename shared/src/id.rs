@@ -1,5 +1,6 @@
 //! The names of things: people, echoes, and the keys that make a create idempotent.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,15 +26,27 @@ impl UserId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether this text names a person.
+    pub fn is_one(text: &str) -> bool {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:@|-".contains(&b);
+        let fits = (1..=MAX_USER_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed);
+        fits && !RESERVED.contains(&text)
+    }
+}
+
+/// In a map by people a name is looked up as it is.
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for UserId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.:@|-".contains(&b);
-        let fits = (1..=MAX_USER_ID_CHARS).contains(&text.len()) && text.bytes().all(allowed);
-        if fits && !RESERVED.contains(&text) { Ok(Self(text.to_owned())) } else { Err(InvalidId::User) }
+        if Self::is_one(text) { Ok(Self(text.to_owned())) } else { Err(InvalidId::User) }
     }
 }
 

@@ -8,6 +8,7 @@ mod search;
 mod timelines;
 
 use std::borrow::Cow;
+use std::mem;
 
 use crate::cursor;
 use crate::emotion::Emotion;
@@ -53,19 +54,18 @@ impl ListQuery {
     fn read(query: Option<&str>, with_emotion: bool) -> Result<Self, Problem> {
         let mut list = Self::default();
         let mut errors = Vec::new();
-        let mut seen: Vec<&'static str> = Vec::new();
+        let (mut limit, mut cursor, mut emotion) = (false, false, false);
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            let (known, read): (_, ReadParameter) = match &*name {
-                "limit" => ("limit", Self::read_limit),
-                "cursor" => ("cursor", Self::read_cursor),
-                "emotion" if with_emotion => ("emotion", Self::read_emotion),
+            let (known, seen, read): (_, _, ReadParameter) = match &*name {
+                "limit" => ("limit", &mut limit, Self::read_limit),
+                "cursor" => ("cursor", &mut cursor, Self::read_cursor),
+                "emotion" if with_emotion => ("emotion", &mut emotion, Self::read_emotion),
                 _ => continue,
             };
-            if seen.contains(&known) {
+            if mem::replace(seen, true) {
                 errors.push(FieldError::new(known, "may be given once"));
                 break;
             }
-            seen.push(known);
             if let Err(detail) = read(&mut list, value) {
                 errors.push(FieldError::new(known, detail));
             }

@@ -67,6 +67,16 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads ISO 8601's basic form with whole seconds, `20261122T225953Z`; none for any other text.
+    pub fn from_basic(text: &str) -> Option<Self> {
+        let text = text.as_bytes();
+        if text.len() != 16 || text.get(8) != Some(&b'T') || text.last() != Some(&b'Z') {
+            return None;
+        }
+        let number = |from, to| number(text.get(from..to)?);
+        at([number(0, 4)?, number(4, 6)?, number(6, 8)?], [number(9, 11)?, number(11, 13)?, number(13, 15)?], 0)
+    }
+
     /// The calendar month of this time, UTC.
     pub fn month(self) -> Month {
         let date = self.utc();
@@ -117,17 +127,28 @@ impl FromStr for Timestamp {
 }
 
 fn parse(text: &str) -> Option<Timestamp> {
-    let bytes = text.as_bytes();
+    let text = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'.'), (23, b'Z')];
-    if bytes.len() != TEXT_BYTES || separators.iter().any(|&(at, byte)| bytes.get(at) != Some(&byte)) {
+    if text.len() != TEXT_BYTES || separators.iter().any(|&(at, byte)| text.get(at) != Some(&byte)) {
         return None;
     }
-    let number = |from: usize, to: usize| -> Option<u32> {
-        let digits = text.get(from..to)?;
-        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
-    };
-    let date = NaiveDate::from_ymd_opt(number(0, 4)?.cast_signed(), number(5, 7)?, number(8, 10)?)?;
-    let time = date.and_hms_milli_opt(number(11, 13)?, number(14, 16)?, number(17, 19)?, number(20, 23)?)?;
+    let number = |from, to| number(text.get(from..to)?);
+    at(
+        [number(0, 4)?, number(5, 7)?, number(8, 10)?],
+        [number(11, 13)?, number(14, 16)?, number(17, 19)?],
+        number(20, 23)?,
+    )
+}
+
+/// A whole number of at most four digits.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u32::from(digit - b'0')))
+}
+
+/// The time of a date (year, month, day) and a clock (hour, minute, second), if there is such a one.
+fn at([year, month, day]: [u32; 3], [hour, minute, second]: [u32; 3], millis: u32) -> Option<Timestamp> {
+    let date = NaiveDate::from_ymd_opt(year.cast_signed(), month, day)?;
+    let time = date.and_hms_milli_opt(hour, minute, second, millis)?;
     u64::try_from(time.and_utc().timestamp_millis()).ok().map(Timestamp)
 }
 
@@ -245,6 +266,17 @@ mod tests {
             "1969-12-31T23:59:59.999Z",
         ] {
             assert_eq!(text.parse::<Timestamp>(), Err(InvalidTimestamp), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_basic_form_is_read_too() {
+        let time = Timestamp::from_basic("20261122T225953Z");
+        assert_eq!(time.map(|time| time.to_string()).as_deref(), Some("2026-11-22T22:59:53.000Z"));
+        for text in
+            ["", "20261122T225953", "20261122 225953Z", "20261322T225953Z", "2026112 T225953Z", "20261122T225953é"]
+        {
+            assert_eq!(Timestamp::from_basic(text), None, "{text}");
         }
     }
 

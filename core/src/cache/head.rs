@@ -5,12 +5,13 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use echoes_shared::policy::RECENT_DAYS;
-use echoes_shared::{Echo, EchoId, Timestamp, UserId};
+use echoes_shared::{Echo, EchoId, Timestamp};
 
 use super::Key;
 use cut::GZIP_MIN_BYTES;
@@ -45,7 +46,8 @@ struct Item {
     /// Where it ends in the body.
     end: usize,
     id: EchoId,
-    user: UserId,
+    /// Where its person's name lies in the body.
+    user: Range<usize>,
     /// The second from which it is not shown.
     dies_at: Option<u64>,
 }
@@ -65,8 +67,8 @@ impl Head {
                 body.truncate(start.saturating_sub(usize::from(!items.is_empty())));
                 continue;
             }
-            let (id, user) = (echo.echo_id, echo.user_id.clone());
-            items.push(Item { end: body.len(), id, user, dies_at: dies_at(key, echo) });
+            let user = payload::user_at(start, echo.user_id.as_str());
+            items.push(Item { end: body.len(), id: echo.echo_id, user, dies_at: dies_at(key, echo) });
         }
         body.shrink_to_fit();
         Self::of(body.into(), items, next)
@@ -106,8 +108,8 @@ impl Head {
     }
 
     /// The head without what must not be shown; `None` where all of it may.
-    pub fn without(&self, hides: impl Fn(&UserId, EchoId) -> bool) -> Option<Self> {
-        self.keep(|item| !hides(&item.user, item.id))
+    pub fn without(&self, hides: impl Fn(&str, EchoId) -> bool) -> Option<Self> {
+        self.keep(|item| !hides(self.user(item), item.id))
     }
 
     /// The head without what has expired; `None` where nothing has.
@@ -127,13 +129,20 @@ impl Head {
                 if !items.is_empty() {
                     body.push(b',');
                 }
+                let user = payload::user_at(body.len(), self.user(item));
                 body.extend_from_slice(self.body.get(start..item.end).unwrap_or_default());
-                items.push(Item { end: body.len(), ..item.clone() });
+                items.push(Item { end: body.len(), user, ..*item });
             }
             start = item.end + 1;
         }
         body.shrink_to_fit();
         Some(Self::of(body.into(), items, self.next))
+    }
+
+    /// Whose it is.
+    fn user(&self, item: &Item) -> &str {
+        // The body is JSON, and a name in it is ASCII.
+        self.body.get(item.user.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
     /// Its echoes, newest first.
@@ -159,7 +168,7 @@ impl Head {
 
     /// Bytes that it holds at most, every page and its gzip form included, for the bound of the memory tier. It never changes.
     pub fn weight_bytes(&self) -> usize {
-        let items: usize = self.items.iter().map(|item| size_of::<Item>() + item.user.as_str().len()).sum();
+        let items = self.items.len() * size_of::<Item>();
         let cuts = self.cuts.len() * (size_of::<OnceLock<Arc<Cut>>>() + CUT_BYTES);
         size_of::<Self>() + self.body.len() + gzip_budget(self.body.len()) + items + cuts
     }

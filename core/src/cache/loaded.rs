@@ -45,10 +45,10 @@ impl Loaded {
     pub(super) fn into_value(self, key: &Key, departed: &Departed) -> Value {
         match self {
             Self::Head { mut echoes, next } => {
-                echoes.retain(|echo| !departed.hides(&echo.user_id, echo.echo_id));
+                echoes.retain(|echo| !departed.hides(echo.user_id.as_str(), echo.echo_id));
                 Value::Head(Head::new(key, &echoes, next))
             }
-            Self::Echo(echo) if departed.hides(&echo.user_id, echo.echo_id) => Value::Absent,
+            Self::Echo(echo) if departed.hides(echo.user_id.as_str(), echo.echo_id) => Value::Absent,
             Self::Echo(echo) => Value::Echo(One::new(&echo)),
             Self::Absent => Value::Absent,
         }
@@ -82,7 +82,7 @@ impl Value {
                 let less = head.without(|user, id| departed.hides(user, id));
                 Self::Head(less.unwrap_or(head))
             }
-            Self::Echo(one) if departed.hides(&one.user, one.id) => Self::Absent,
+            Self::Echo(one) if departed.hides(one.user.as_str(), one.id) => Self::Absent,
             kept => kept,
         }
     }
@@ -95,7 +95,9 @@ impl Value {
                 let known = unexpired.as_ref().unwrap_or(head).without(|user, id| departed.hides(user, id));
                 known.or(unexpired).map_or_else(|| Arc::clone(value), |head| Arc::new(Self::Head(head)))
             }
-            Self::Echo(one) if value.has_expired(now) || departed.hides(&one.user, one.id) => Arc::new(Self::Absent),
+            Self::Echo(one) if value.has_expired(now) || departed.hides(one.user.as_str(), one.id) => {
+                Arc::new(Self::Absent)
+            }
             Self::Echo(_) | Self::Absent => Arc::clone(value),
         }
     }

@@ -50,6 +50,7 @@ impl One {
         let version = payload.try_get_u64().ok()?;
         let ttl = Some(payload.try_get_u64().ok()?).filter(|&second| second > 0);
         let (id, user) = names(std::str::from_utf8(&payload).ok()?)?;
+        let user = user.parse().ok()?;
         Some(Self::of(payload, id, user, version, ttl))
     }
 

@@ -7,10 +7,11 @@ use axum::response::{IntoResponse, Response};
 use echoes_shared::problem::CONTENT_TYPE as PROBLEM_JSON;
 use echoes_shared::{Echo, Problem, Region, Slug, wire};
 use http::header::IntoHeaderName;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CACHE_STATUS, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
+use super::header::{CORE_REQUEST_ID, REQUEST_ID, SERVER_TIMING};
 use super::page;
 use crate::clock::{self, Stopwatch};
 use crate::service::{ServiceError, StoreError, Written, weak_tag};
@@ -24,30 +25,33 @@ const MAX_REQUEST_ID_CHARS: usize = 64;
 
 /// The id of a request, from the edge or made here.
 #[derive(Debug, Clone)]
-pub(super) struct RequestId(String);
+pub(super) struct RequestId(HeaderValue);
 
 impl RequestId {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let usable = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len());
-        let given = headers.get(wire::CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
-        given.map_or_else(Self::default, |id| Self(id.to_owned()))
+        let given = headers.get(CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
+        // Copied: a slice of the request would hold the buffer into which the connection reads the next one.
+        given.and_then(|id| HeaderValue::from_str(id).ok()).map_or_else(Self::default, Self)
     }
 
     pub(super) fn as_str(&self) -> &str {
-        &self.0
+        // It is made of nothing else.
+        self.0.to_str().unwrap_or_default()
     }
 }
 
 impl Default for RequestId {
     fn default() -> Self {
-        let id = echoes_shared::IdempotencyKey::mint(clock::now(), &rand::random());
-        Self(id.to_string())
+        let id = echoes_shared::IdempotencyKey::mint(clock::now(), &rand::random()).to_string();
+        // A UUID is a header's value.
+        Self(HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("")))
     }
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -68,7 +72,7 @@ impl Source {
 
     const fn cache_status(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Store => "echoes-store; fwd=miss",
+            Self::Store => page::FROM_STORE,
             Self::Memory => "echoes-l1; hit",
         })
     }
@@ -116,7 +120,7 @@ fn after_write(status: StatusCode, echo: &Echo, watch: Stopwatch) -> Response {
     let headers = response.headers_mut();
     insert(headers, ETAG, &echo.etag());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &timing(watch));
+    insert(headers, SERVER_TIMING, &timing(watch));
     response
 }
 
@@ -132,7 +136,7 @@ pub(super) fn results(body: &impl Serialize, watch: Stopwatch) -> Response {
     let mut response = json(StatusCode::OK, serialise(body));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &timing(watch));
+    insert(headers, SERVER_TIMING, &timing(watch));
     response
 }
 
@@ -169,11 +173,11 @@ pub(super) fn problem(problem: Problem) -> Response {
 }
 
 /// Puts the request's id on the answer, and into its problem where it is one.
-pub(super) fn complete(mut response: Response, id: &RequestId) -> Response {
+pub(super) fn complete(mut response: Response, id: RequestId) -> Response {
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        *response.body_mut() = Body::from(problem.to_json(&id.0));
+        *response.body_mut() = Body::from(problem.to_json(id.as_str()));
     }
-    insert(response.headers_mut(), HeaderName::from_static(wire::REQUEST_ID), &id.0);
+    response.headers_mut().insert(REQUEST_ID, id.0);
     response
 }
 
@@ -224,12 +228,12 @@ fn unavailable(cause: &StoreError) -> Problem {
 }
 
 fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
-    headers.insert(wire::CACHE_STATUS, source.cache_status());
+    headers.insert(CACHE_STATUS, source.cache_status());
     let text = match source {
         Source::Store => timing(watch),
         Source::Memory => format!("l1;dur={:.2}", watch.millis()),
     };
-    insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &text);
+    insert(headers, SERVER_TIMING, &text);
 }
 
 /// How long the store took and what it charged for this request.

@@ -17,20 +17,32 @@ use http::{Method, Request};
 use tower::Service;
 
 use super::answer::{self, RequestId};
-use super::{Context, observe, page};
+use super::observe::{self, Hits};
+use super::{Context, page};
 use crate::clock::{self, Stopwatch};
 
-/// The signed API.
+/// The signed API. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Api {
+pub struct Api(Arc<Ways>);
+
+/// The two ways of a request: what memory answers, and the routes behind the gates.
+#[derive(Debug)]
+struct Ways {
     context: Arc<Context>,
+    feed: Hits,
+    recent: Hits,
+    timeline: Hits,
+    echo: Hits,
     routes: Router,
 }
 
 impl Api {
     /// `routes`, and before them what memory answers.
     pub(super) fn new(context: Arc<Context>, routes: Router) -> Self {
-        Self { context, routes }
+        let hits = |route| Hits::new(&context.metrics, route);
+        let [feed, recent] = [pattern::FEED, pattern::RECENT].map(hits);
+        let [timeline, echo] = [pattern::TIMELINE, pattern::ECHO].map(hits);
+        Self(Arc::new(Ways { context, feed, recent, timeline, echo, routes }))
     }
 }
 
@@ -49,45 +61,47 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        match at_once(&self.context, &request) {
+        match self.0.at_once(&request) {
             Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(self.routes.call(request)),
+            None => Either::Right(self.0.routes.clone().call(request)),
         }
     }
 }
 
-/// The answer, if memory has it for a caller who may have it. A request that is refused for whatever reason is refused by the gates
-/// of the ordinary way, which look at it anew.
-fn at_once<B: HttpBody>(context: &Context, request: &Request<B>) -> Option<Response> {
-    if request.method() != Method::GET || !request.body().is_end_stream() {
-        return None;
-    }
-    let watch = Stopwatch::start();
-    let (uri, headers) = (request.uri(), request.headers());
-    let resource = Resource::parse(uri.path()).ok()?;
-    let (route, query) = match resource {
-        Resource::Feed(_) => (pattern::FEED, ListQuery::parse(uri.query())),
-        Resource::Recent => (pattern::RECENT, ListQuery::parse(uri.query())),
-        Resource::Timeline(_) => (pattern::TIMELINE, ListQuery::parse_timeline(uri.query())),
-        Resource::Echo(_) => (pattern::ECHO, Ok(ListQuery::default())),
-        _ => return None,
-    };
-    let query = query.ok()?;
-    let _permit = context.permits.try_acquire().ok()?;
-    let now = clock::now();
-    let target = uri.path_and_query()?.as_str();
-    let head = Head { method: Method::GET.as_str(), target, headers };
-    context.verifier.verify(head, now).ok()?.check(b"").ok()?;
+impl Ways {
+    /// The answer, if memory has it for a caller who may have it. A request that is refused for whatever reason is refused by the
+    /// gates of the ordinary way, which look at it anew.
+    fn at_once<B: HttpBody>(&self, request: &Request<B>) -> Option<Response> {
+        if request.method() != Method::GET || !request.body().is_end_stream() {
+            return None;
+        }
+        let watch = Stopwatch::start();
+        let (uri, headers, context) = (request.uri(), request.headers(), &*self.context);
+        let resource = Resource::parse(uri.path()).ok()?;
+        let (hits, query) = match resource {
+            Resource::Feed(_) => (&self.feed, ListQuery::parse(uri.query())),
+            Resource::Recent => (&self.recent, ListQuery::parse(uri.query())),
+            Resource::Timeline(_) => (&self.timeline, ListQuery::parse_timeline(uri.query())),
+            Resource::Echo(_) => (&self.echo, Ok(ListQuery::default())),
+            _ => return None,
+        };
+        let query = query.ok()?;
+        let _permit = context.permits.try_acquire().ok()?;
+        let now = clock::now();
+        let target = uri.path_and_query()?.as_str();
+        let head = Head { method: Method::GET.as_str(), target, headers };
+        context.verifier.verify(head, now).ok()?.check(b"").ok()?;
 
-    let service = &context.service;
-    let response = match resource {
-        Resource::Feed(emotion) => page::list(&service.feed_at_hand(emotion, &query, now)?, headers, watch),
-        Resource::Recent => page::list(&service.recent_at_hand(&query, now)?, headers, watch),
-        Resource::Timeline(user) => page::list(&service.timeline_at_hand(user, &query, now)?, headers, watch),
-        Resource::Echo(id) => page::echo(service.echo_at_hand(id, now)?, headers, watch),
-        _ => return None,
-    };
-    let id = RequestId::of(headers);
-    let response = observe::answered_at_once(context, route, &id, response, watch);
-    Some(answer::complete(response, &id))
+        let service = &context.service;
+        let response = match resource {
+            Resource::Feed(emotion) => page::list(&service.feed_at_hand(emotion, &query, now)?, headers, watch),
+            Resource::Recent => page::list(&service.recent_at_hand(&query, now)?, headers, watch),
+            Resource::Timeline(user) => page::list(&service.timeline_at_hand(user, &query, now)?, headers, watch),
+            Resource::Echo(id) => page::echo(service.echo_at_hand(id, now)?, headers, watch),
+            _ => return None,
+        };
+        let id = RequestId::of(headers);
+        let response = observe::answered_at_once(context, hits, &id, response, watch);
+        Some(answer::complete(response, id))
+    }
 }

@@ -11,7 +11,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
@@ -38,11 +37,10 @@ where
             // An error means that the sender is gone, which is a stop as well.
             _ = stop.wait_for(|stopped| *stopped) => break,
         };
-        let connection =
-            http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).serve_connection(
-                TokioIo::new(Patient::new(stream, WRITE_PATIENCE)),
-                TowerToHyperService::new(service.clone()),
-            );
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .serve_connection(TokioIo::new(Patient::new(stream, WRITE_PATIENCE)), Calls(service.clone()));
         let connection = open.watch(connection);
         tokio::spawn(async move {
             // A caller who goes away or speaks no HTTP is an everyday matter and nobody's fault.
@@ -54,6 +52,24 @@ where
     }
     drop(listener);
     open.shutdown().await;
+}
+
+/// A service as a connection calls it: at once. So a request that is answered at once is gone before the connection looks for the
+/// next one, and that is read into the same buffer.
+struct Calls<S>(S);
+
+impl<S> hyper::service::Service<Request<Incoming>> for Calls<S>
+where
+    S: Service<Request<Incoming>> + Clone,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn call(&self, request: Request<Incoming>) -> S::Future {
+        // Ours are always ready.
+        self.0.clone().call(request)
+    }
 }
 
 async fn accept(listener: &TcpListener, connections: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {

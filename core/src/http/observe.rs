@@ -7,12 +7,15 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
-use echoes_shared::wire;
+use http::StatusCode;
+use http::header::CACHE_STATUS;
 use tracing::Instrument as _;
 
 use super::Context;
 use super::answer::{self, RequestId};
+use super::header::REGION;
 use crate::clock::Stopwatch;
+use crate::metrics::{Answers, Metrics};
 use crate::units;
 
 /// The label of requests that match no route.
@@ -29,13 +32,13 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     // Every line logged on the way carries the id.
     let span = tracing::info_span!("request", request_id = %id);
     let response = next.run(request).instrument(span).await;
-    answer::complete(response, &id)
+    answer::complete(response, id)
 }
 
 /// Whether a cache had the answer, which is no error.
 fn is_hit(response: &Response) -> bool {
     let status = response.status();
-    let tiers = response.headers().get(wire::CACHE_STATUS).map(HeaderValue::as_bytes);
+    let tiers = response.headers().get(CACHE_STATUS).map(HeaderValue::as_bytes);
     (status.is_success() || status.is_redirection()) && tiers.is_some_and(|tiers| !tiers.starts_with(STORE))
 }
 
@@ -60,21 +63,37 @@ pub(super) async fn observe(
     } else {
         tracing::info!(%method, route, status = status.as_u16(), took_us = micros, units = %consumed, "answered");
     }
-    response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
+    response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
     response
+}
+
+/// A route that memory may answer at once, and where most of those answers are counted.
+#[derive(Debug)]
+pub(super) struct Hits {
+    route: &'static str,
+    found: Answers,
+}
+
+impl Hits {
+    pub(super) fn new(metrics: &Metrics, route: &'static str) -> Self {
+        Self { route, found: metrics.answers(route, StatusCode::OK.as_str()) }
+    }
 }
 
 /// The same for an answer that memory had at once.
 pub(super) fn answered_at_once(
     context: &Context,
-    route: &'static str,
+    hits: &Hits,
     id: &RequestId,
     mut response: Response,
     watch: Stopwatch,
 ) -> Response {
     let (status, took) = (response.status(), watch.elapsed());
-    context.metrics.http_request(route, status.as_str(), took);
-    tracing::debug!(request_id = %id, route, status = status.as_u16(), ?took, "answered at once");
-    response.headers_mut().insert(wire::REGION, HeaderValue::from_static(context.region.as_str()));
+    match status {
+        StatusCode::OK => hits.found.count(took),
+        _ => context.metrics.http_request(hits.route, status.as_str(), took),
+    }
+    tracing::debug!(request_id = %id, route = hits.route, status = status.as_u16(), ?took, "answered at once");
+    response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
     response
 }

@@ -8,14 +8,20 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use echoes_shared::{etag, wire};
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use echoes_shared::etag;
+use http::header::{ACCEPT_ENCODING, CACHE_STATUS, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
 use super::answer::{self, JSON};
+use super::header::{SERVER_TIMING, Text};
 use crate::clock::Stopwatch;
 use crate::service::{List, ReadEcho, Step, Trail, weak_tag};
+
+/// Headers of an answer that is not compressed, those of the outermost gate included.
+const USUAL_HEADERS: usize = 7;
+/// The store had it.
+pub(super) const FROM_STORE: &str = "echoes-store; fwd=miss";
 
 /// A page of a list.
 pub(super) fn list(list: &List, request: &HeaderMap, watch: Stopwatch) -> Response {
@@ -51,24 +57,38 @@ fn conditional(
     watch: Stopwatch,
     full: impl FnOnce() -> Response,
 ) -> Response {
-    let mut response = if is_known(tag, request) {
-        let mut response = Response::new(Body::empty());
+    let known = is_known(tag, request);
+    let mut response = if known { Response::new(Body::empty()) } else { full() };
+    response.headers_mut().reserve(USUAL_HEADERS);
+    if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
     } else {
-        let mut response = full();
         response.headers_mut().insert(CONTENT_TYPE, JSON);
-        response
-    };
+    }
     let headers = response.headers_mut();
     headers.insert(ETAG, tag.clone());
-    answer::insert(headers, wire::CACHE_STATUS, &cache_status(trail));
-    let timing = match trail.0.first() {
-        Some(Step::Hit { tier, .. }) => format!("{tier};dur={:.2}", watch.millis()),
-        _ => answer::timing(watch),
-    };
-    answer::insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &timing);
+    if let Some(tiers) = cache_status(trail).value() {
+        headers.insert(CACHE_STATUS, tiers);
+    }
+    if let Some(timing) = timing(trail, watch).value() {
+        headers.insert(SERVER_TIMING, timing);
+    }
     response
+}
+
+/// How long the tier that had it took, or the store.
+fn timing(trail: &Trail, watch: Stopwatch) -> Text {
+    let mut text = Text::new();
+    // Writing into a text cannot fail.
+    let _ = match trail.0.first() {
+        Some(Step::Hit { tier, .. }) => {
+            let took = watch.elapsed();
+            let hundredths = took.as_secs() * 100_000 + u64::from(took.subsec_micros() / 10);
+            write!(text, "{tier};dur={}.{:02}", hundredths / 100, hundredths % 100)
+        }
+        _ => text.write_str(&answer::timing(watch)),
+    };
+    text
 }
 
 /// Whether the caller has what this tag names, by weak comparison.
@@ -84,15 +104,15 @@ fn varying(mut response: Response) -> Response {
 }
 
 /// The members from the origin to the caller (RFC 9211).
-fn cache_status(trail: &Trail) -> String {
-    let mut text = String::with_capacity(64);
+fn cache_status(trail: &Trail) -> Text {
+    let mut text = Text::new();
     for step in &trail.0 {
         if !text.is_empty() {
-            text.push_str(", ");
+            text.push(", ");
         }
-        // Writing into a String cannot fail.
+        // Writing into a text cannot fail.
         let _ = match step {
-            Step::Store => write!(text, "echoes-store; fwd=miss"),
+            Step::Store => text.write_str(FROM_STORE),
             Step::Hit { tier, ttl_seconds, stale: false } => write!(text, "echoes-{tier}; hit; ttl={ttl_seconds}"),
             Step::Hit { tier, ttl_seconds, stale: true } => {
                 write!(text, "echoes-{tier}; hit; ttl={ttl_seconds}; detail=stale")
@@ -101,7 +121,10 @@ fn cache_status(trail: &Trail) -> String {
             Step::Miss { tier, collapsed: true } => write!(text, "echoes-{tier}; fwd=miss; collapsed"),
         };
     }
-    if text.is_empty() { "echoes-store; fwd=miss".to_owned() } else { text }
+    if text.is_empty() {
+        text.push(FROM_STORE);
+    }
+    text
 }
 
 /// Whether a gzip body is at least as welcome as a plain one (RFC 9110, section 12.5.3).
@@ -232,7 +255,7 @@ mod tests {
                 "echoes-store; fwd=miss, echoes-l2; fwd=miss, echoes-l1; fwd=miss; collapsed",
             ),
         ] {
-            assert_eq!(cache_status(&Trail(steps)), text);
+            assert_eq!(cache_status(&Trail(steps)).value().unwrap(), text);
         }
     }
 

@@ -1,7 +1,8 @@
 //! What both halves compute alike: the canonical request, the string to sign, and the signature under a day's key.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
-use std::fmt::{self, Write as _};
+use std::borrow::Cow;
+use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -34,31 +35,58 @@ impl Request<'_> {
     /// The hash of the canonical request, which is never put together.
     pub(super) fn hash(&self) -> [u8; 32] {
         let (path, query) = self.target.split_once('?').unwrap_or((self.target, ""));
-        let mut text = Hashed(Sha256::new());
-        // Hashing cannot fail.
-        let _ = write!(text, "{}\n{}\n", self.method, utf8_percent_encode(path, PATH));
-        let _ = writeln!(text, "{}", canonical_query(query));
+        let mut hash = Sha256::new();
+        hash.update(self.method);
+        hash.update("\n");
+        utf8_percent_encode(path, PATH).for_each(|part| hash.update(part));
+        hash.update("\n");
+        hash.update(&*canonical_query(query));
+        hash.update("\n");
         for (name, value) in self.headers {
-            let _ = write!(text, "{name}:");
-            for (number, word) in value.split(' ').filter(|word| !word.is_empty()).enumerate() {
-                let _ = write!(text, "{}{word}", if number == 0 { "" } else { " " });
-            }
-            let _ = writeln!(text);
+            hash.update(name);
+            hash.update(":");
+            hash.update(&*single_spaced(value));
+            hash.update("\n");
         }
-        let _ = write!(text, "\n{}\n{}", self.signed_headers, self.body_hash);
-        text.0.finalize().into()
+        hash.update("\n");
+        hash.update(self.signed_headers);
+        hash.update("\n");
+        hash.update(self.body_hash);
+        hash.finalize().into()
     }
 }
 
+/// A header's value without the spaces around it, and one where there are several.
+fn single_spaced(value: &str) -> Cow<'_, str> {
+    if !value.as_bytes().contains(&b' ') {
+        return Cow::Borrowed(value);
+    }
+    let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
+    Cow::Owned(words.join(" "))
+}
+
 /// The parameters sorted and encoded in the one way that AWS has.
-fn canonical_query(query: &str) -> String {
-    if query.is_empty() {
-        return String::new();
+fn canonical_query(query: &str) -> Cow<'_, str> {
+    if query.is_empty() || is_canonical(query) {
+        return Cow::Borrowed(query);
     }
     let encoded = |text: &str| utf8_percent_encode(text, QUERY).to_string();
     let pairs =
         sorted(form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (encoded(&name), encoded(&value))));
-    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+    Cow::Owned(pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&"))
+}
+
+/// Whether the parameters are so already, as those of most reads: in order, with nothing to decode and nothing to encode.
+fn is_canonical(query: &str) -> bool {
+    let plain =
+        |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+    let mut last = ("", "");
+    query.split('&').all(|pair| {
+        let Some(pair) = pair.split_once('=') else { return false };
+        let follows = last <= pair && plain(pair.0) && plain(pair.1);
+        last = pair;
+        follows
+    })
 }
 
 /// A handful of things in order. The standard library's sort, made for many, would cost the Worker 2 KB (gzip) for each type.
@@ -69,16 +97,6 @@ pub(super) fn sorted<T: Ord>(things: impl Iterator<Item = T>) -> Vec<T> {
         sorted.insert(at, thing);
     }
     sorted
-}
-
-/// Text that is hashed as it is written.
-struct Hashed(Sha256);
-
-impl fmt::Write for Hashed {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.update(text);
-        Ok(())
-    }
 }
 
 /// What a secret signs with on one day, in one region, for one service. `Debug` does not show it.
@@ -96,15 +114,18 @@ impl SigningKey {
     pub(super) fn derive(secret: &str, day: &str, region: &str, service: &str) -> Option<Self> {
         let mut key = keyed(format!("AWS4{secret}").as_bytes())?;
         for part in [day, region, service, TERMINATOR] {
-            key = keyed(&finished(key, part))?;
+            key = keyed(&finished(key, part.as_bytes()))?;
         }
         Some(Self(key))
     }
 
-    /// The signature in hex of a request that hashes to this. `date` is its `x-amz-date`, `scope` `DAY/REGION/SERVICE/aws4_request`.
-    pub(super) fn sign(&self, date: &str, scope: &str, request_hash: [u8; 32]) -> String {
-        let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{}", hex::lower(&request_hash));
-        hex::lower(&finished(self.0.clone(), &to_sign))
+    /// The signature of a request that hashes to this. `date` is its `x-amz-date`, `scope` `DAY/REGION/SERVICE/aws4_request`.
+    pub(super) fn sign(self, date: &str, scope: &str, request_hash: &[u8; 32]) -> [u8; 32] {
+        let Self(mut key) = self;
+        for part in [ALGORITHM, "\n", date, "\n", scope, "\n"] {
+            key.update(part.as_bytes());
+        }
+        finished(key, &hex::of_sha256(request_hash))
     }
 }
 
@@ -112,8 +133,8 @@ fn keyed(key: &[u8]) -> Option<Hmac<Sha256>> {
     Hmac::new_from_slice(key).ok()
 }
 
-fn finished(mut key: Hmac<Sha256>, message: &str) -> [u8; 32] {
-    key.update(message.as_bytes());
+fn finished(mut key: Hmac<Sha256>, message: &[u8]) -> [u8; 32] {
+    key.update(message);
     key.finalize().into_bytes().into()
 }
 
@@ -138,9 +159,38 @@ mod tests {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         let key = SigningKey::derive(secret, "20150830", "us-east-1", "service").unwrap();
         assert_eq!(format!("{key:?}"), "SigningKey(…)");
-        assert_eq!(
-            key.sign("20150830T123600Z", "20150830/us-east-1/service/aws4_request", request.hash()),
-            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
-        );
+        let signature = key.sign("20150830T123600Z", "20150830/us-east-1/service/aws4_request", &request.hash());
+        assert_eq!(hex::lower(&signature), "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31");
+    }
+
+    #[test]
+    fn what_is_canonical_stays_and_all_else_becomes_so() {
+        for (query, canonical) in [
+            ("", ""),
+            ("limit=20", "limit=20"),
+            ("a=&a=0&b=1", "a=&a=0&b=1"),
+            ("=x", "=x"),
+            ("a-b=1&a=2", "a=2&a-b=1"),
+            ("b=1&a=2", "a=2&b=1"),
+            ("a=1&a=0", "a=0&a=1"),
+            ("a", "a="),
+            ("a=1&", "a=1"),
+            ("&", ""),
+            ("a=1&&b=2", "a=1&b=2"),
+            ("a=b=c", "a=b%3Dc"),
+            ("a=%7e&b=%2d", "a=~&b=-"),
+            ("a+b=c+d", "a%20b=c%20d"),
+            ("a=\u{e9}", "a=%C3%A9"),
+            ("a=*", "a=%2A"),
+        ] {
+            assert_eq!(canonical_query(query), canonical, "{query}");
+        }
+    }
+
+    #[test]
+    fn spaces_are_single() {
+        for (value, single) in [("", ""), ("a", "a"), (" a  b ", "a b"), ("  ", ""), ("a\tb", "a\tb")] {
+            assert_eq!(single_spaced(value), single);
+        }
     }
 }

@@ -61,7 +61,7 @@ pub fn signature_headers(
     let scope = format!("{day}/{region}/{SERVICE}/{TERMINATOR}");
     let signing_key = SigningKey::derive(key.secret(), day, region.as_str(), SERVICE);
     let signing_key = signing_key.ok_or(SigningError("there is no key"))?;
-    let signature = signing_key.sign(&date, &scope, request.hash());
+    let signature = hex::lower(&signing_key.sign(&date, &scope, &request.hash()));
     let credential = format!("{}/{scope}", key.id());
     let authorization =
         format!("{ALGORITHM} Credential={credential}, SignedHeaders={signed_headers}, Signature={signature}");

@@ -6,22 +6,28 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::canonical::{Request, SigningKey};
 use super::keys::{EdgeKey, EdgeKeys};
 use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR};
+use crate::hex;
 use crate::policy::SIGNATURE_SKEW_SECONDS;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
 use crate::wire::{CORE_PREFIX, SERVICE, max_target_bytes};
 
-const AUTHORIZATION: &str = "authorization";
 const HOST: &str = "host";
 /// Headers that a signature names at most; ours name about eight.
 const MAX_SIGNED_HEADERS: usize = 32;
+/// The SHA-256 of nothing: the body of every read.
+const SHA256_OF_NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
+    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
 
 /// Why a call was refused. None of these tells what the signature should have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +88,8 @@ pub struct ClaimedBody([u8; 32]);
 impl ClaimedBody {
     /// Whether `body` is the one that was signed.
     pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
-        let same: bool = self.0.ct_eq(Sha256::digest(body).as_slice()).into();
+        let hash = if body.is_empty() { SHA256_OF_NOTHING } else { Sha256::digest(body).into() };
+        let same: bool = self.0.ct_eq(&hash).into();
         if same { Ok(()) } else { Err(Refusal::BodyHash) }
     }
 }
@@ -119,14 +126,15 @@ impl Verifier {
             return Err(Refusal::Malformed);
         }
         refuse_query_credentials(head.target)?;
-        let authorization = Authorization::parse(only(head.headers, AUTHORIZATION)?.ok_or(Refusal::Malformed)?)?;
+        let authorization = Authorization::parse(head.headers)?;
         let signed = signed_headers(head.headers, authorization.signed_headers)?;
-        let date = only(head.headers, DATE_HEADER)?.ok_or(Refusal::UnsignedHeader)?;
+        let value_of = |wanted: &str| signed.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        let date = value_of(DATE_HEADER).ok_or(Refusal::UnsignedHeader)?;
         check_date(date, now)?;
         let (key_id, scope) = self.check_scope(authorization.credential, date)?;
-        let body_hash = only(head.headers, BODY_HASH_HEADER)?.ok_or(Refusal::UnsignedHeader)?;
+        let body_hash = value_of(BODY_HASH_HEADER).ok_or(Refusal::UnsignedHeader)?;
         // `UNSIGNED-PAYLOAD` and the streaming forms are no hashes, so they end here for reads too.
-        let claimed = hex_bytes(body_hash).ok_or(Refusal::BodyHash)?;
+        let claimed = hex::sha256(body_hash).ok_or(Refusal::BodyHash)?;
         let key = self.keys.find(key_id).ok_or(Refusal::UnknownKey)?;
         let request = Request {
             method: head.method,
@@ -136,8 +144,9 @@ impl Verifier {
             body_hash,
         };
         let key = self.signing_key(key, date).ok_or(Refusal::Malformed)?;
-        let expected = key.sign(date, scope, request.hash());
-        let same: bool = expected.as_bytes().ct_eq(authorization.signature.as_bytes()).into();
+        let expected = key.sign(date, scope, &request.hash());
+        let signature = hex::sha256(authorization.signature).ok_or(Refusal::Mismatch)?;
+        let same: bool = expected.ct_eq(&signature).into();
         if same { Ok(ClaimedBody(claimed)) } else { Err(Refusal::Mismatch) }
     }
 
@@ -158,8 +167,11 @@ impl Verifier {
     fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<(&'a str, &'a str), Refusal> {
         let (key_id, scope) = credential.split_once('/').ok_or(Refusal::Malformed)?;
         let day = date.get(..8).ok_or(Refusal::Skewed)?;
-        let expected = [day, self.region.as_str(), SERVICE, TERMINATOR];
-        if scope.split('/').eq(expected) { Ok((key_id, scope)) } else { Err(Refusal::WrongScope) }
+        let mut rest = Some(scope);
+        for part in [day, self.region.as_str(), SERVICE] {
+            rest = rest.and_then(|rest| rest.strip_prefix(part)?.strip_prefix('/'));
+        }
+        if rest == Some(TERMINATOR) { Ok((key_id, scope)) } else { Err(Refusal::WrongScope) }
     }
 }
 
@@ -171,8 +183,13 @@ struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    fn parse(header: &'a str) -> Result<Self, Refusal> {
-        Self::split(header).ok_or(Refusal::Malformed)
+    fn parse(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let header = lines.next().ok_or(Refusal::Malformed)?;
+        if lines.next().is_some() {
+            return Err(Refusal::DuplicatedHeader);
+        }
+        header.to_str().ok().and_then(Self::split).ok_or(Refusal::Malformed)
     }
 
     fn split(header: &'a str) -> Option<Self> {
@@ -189,73 +206,59 @@ fn refuse_query_credentials(target: &str) -> Result<(), Refusal> {
     let query = target.split_once('?').map_or("", |(_, query)| query);
     let is_credential =
         |name: &str| name.get(..AMZ_PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(AMZ_PREFIX));
-    let found = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| is_credential(&name));
+    // Only these need to be decoded.
+    let mut suspects = query.split('&').filter(|pair| pair.starts_with(['x', 'X', '%']));
+    let found = suspects.any(|pair| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| is_credential(&name)));
     if found { Err(Refusal::InQuery) } else { Ok(()) }
 }
 
-/// A header's one value; two, or one that is no visible text, refuse the call.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(Refusal::DuplicatedHeader);
+/// A header that the signature names.
+struct Signed<'a> {
+    name: &'a str,
+    value: Option<&'a HeaderValue>,
+    is_given_twice: bool,
+}
+
+impl<'a> Signed<'a> {
+    /// Its name and its one value; two, or one that is no visible text, refuse the call.
+    fn pair(self) -> Result<(&'a str, &'a str), Refusal> {
+        if self.is_given_twice {
+            return Err(Refusal::DuplicatedHeader);
+        }
+        let value = self.value.ok_or(Refusal::UnsignedHeader)?;
+        Ok((self.name, value.to_str().map_err(|_| Refusal::Malformed)?))
     }
-    value.to_str().map(Some).map_err(|_| Refusal::Malformed)
 }
 
 /// The headers that the signature names, with their values, once all that must be signed are among them.
 fn signed_headers<'a>(headers: &'a HeaderMap, names: &'a str) -> Result<Vec<(&'a str, &'a str)>, Refusal> {
-    let listed: Vec<&str> = names.split(';').take(MAX_SIGNED_HEADERS + 1).collect();
-    let ordered = listed.is_sorted_by(|a, b| a < b);
-    let lower = listed.iter().all(|name| !name.bytes().any(|b| b.is_ascii_uppercase()));
-    if listed.len() > MAX_SIGNED_HEADERS || !ordered || !lower || listed.contains(&AUTHORIZATION) {
+    let named = |name| Signed { name, value: None, is_given_twice: false };
+    let mut listed: Vec<Signed<'_>> = names.split(';').take(MAX_SIGNED_HEADERS + 1).map(named).collect();
+    let ordered = listed.is_sorted_by(|a, b| a.name < b.name);
+    let lower = !names.bytes().any(|b| b.is_ascii_uppercase());
+    let lists = |name: &str| listed.iter().any(|header| header.name == name);
+    if listed.len() > MAX_SIGNED_HEADERS || !ordered || !lower || lists(AUTHORIZATION.as_str()) {
         return Err(Refusal::Malformed);
     }
-    let must_be_signed = |name: &str| name.starts_with(AMZ_PREFIX) || name.starts_with(CORE_PREFIX);
-    let required = [HOST, DATE_HEADER, BODY_HASH_HEADER];
-    let present = headers.keys().map(http::HeaderName::as_str).filter(|name| must_be_signed(name));
-    if !present.chain(required).all(|name| listed.binary_search(&name).is_ok()) {
+    if ![HOST, DATE_HEADER, BODY_HASH_HEADER].into_iter().all(lists) {
         return Err(Refusal::UnsignedHeader);
     }
-    listed.into_iter().map(|name| Ok((name, only(headers, name)?.ok_or(Refusal::UnsignedHeader)?))).collect()
+    let must_be_signed = |name: &str| name.starts_with(AMZ_PREFIX) || name.starts_with(CORE_PREFIX);
+    for (name, value) in headers {
+        match listed.iter_mut().find(|header| header.name == name) {
+            Some(header) => header.is_given_twice |= header.value.replace(value).is_some(),
+            None if must_be_signed(name.as_str()) => return Err(Refusal::UnsignedHeader),
+            None => {}
+        }
+    }
+    listed.into_iter().map(Signed::pair).collect()
 }
 
 /// Whether an `x-amz-date` is within five minutes of `now`.
 fn check_date(text: &str, now: Timestamp) -> Result<(), Refusal> {
-    let at = amz_date(text).ok_or(Refusal::Skewed)?;
+    let at = Timestamp::from_basic(text).ok_or(Refusal::Skewed)?;
     let skew = now.epoch_seconds().abs_diff(at.epoch_seconds());
     if skew <= SIGNATURE_SKEW_SECONDS { Ok(()) } else { Err(Refusal::Skewed) }
-}
-
-/// Reads `20261122T225953Z` by spelling it as a timestamp.
-fn amz_date(text: &str) -> Option<Timestamp> {
-    if text.len() != 16 {
-        return None;
-    }
-    let part = |from: usize, to: usize| text.get(from..to);
-    let (date, time) = (part(0, 8)?, part(8, 16)?);
-    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
-    let clock = time.strip_prefix('T')?.strip_suffix('Z')?;
-    let (hour, minute, second) = (clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?);
-    format!("{year}-{month}-{day}T{hour}:{minute}:{second}.000Z").parse().ok()
-}
-
-/// The 32 bytes of a lower-case hex SHA-256.
-fn hex_bytes(text: &str) -> Option<[u8; 32]> {
-    let digit = |b: u8| match b {
-        b'0'..=b'9' => Some(b - b'0'),
-        b'a'..=b'f' => Some(b - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 64 {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let &[high, low] = pair else { return None };
-        *byte = (digit(high)? << 4) | digit(low)?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::sigv4::sign::{Call, signature_headers};
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+const AUTHORIZATION: &str = "authorization";
 const TARGET: &str = "/v1/users/auth0%7Cana/echoes?cursor=a-b_c&limit=5";
 const HOST_NAME: &str = "127.0.0.1:7001";
 const BODY: &[u8] = br#"{"emotion":"happy"}"#;
@@ -155,7 +156,7 @@ fn the_authorization_has_one_form() {
     let mut headers = signed();
     headers.remove(AUTHORIZATION);
     assert_eq!(judge(&headers), Err(Refusal::Malformed));
-    for query in ["X-Amz-Signature=1", "x-amz-credential=1", "X%2DAmz-Date=1"] {
+    for query in ["X-Amz-Signature=1", "x-amz-credential=1", "X%2DAmz-Date=1", "%78-amz-date", "a=b&%58-Amz-Date=1"] {
         let target = format!("{TARGET}&{query}");
         let head = Head { method: "POST", target: &target, headers: &signed() };
         assert_eq!(verifier().verify(head, now()), Err(Refusal::InQuery), "{query}");
@@ -193,4 +194,9 @@ fn a_days_keys_are_kept_and_never_shown() {
     }
     let shown = format!("{verifier:?}");
     assert!(shown.contains("EDGE1") && !shown.contains("secret-"), "{shown}");
+}
+
+#[test]
+fn the_hash_of_nothing_is_that() {
+    assert_eq!(SHA256_OF_NOTHING.as_slice(), Sha256::digest(b"").as_slice());
 }

@@ -1,6 +1,8 @@
 //! How a head lies in the shared tiers: `count: u16`, `has next: u8`, the next position's 16 bytes where there is one, for each
 //! item `end: u32` and `dies at: u64` (0: never), then the body. Numbers are big-endian. Ids and people are read from the body.
 
+use std::ops::Range;
+
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use echoes_shared::policy::MAX_LIMIT;
 use echoes_shared::{EchoId, UserId};
@@ -51,7 +53,7 @@ impl Head {
             if !is_parted {
                 return None;
             }
-            items.push(Item { end, id, user, dies_at });
+            items.push(Item { end, id, user: user_at(start, user), dies_at });
             at = end;
         }
         let is_whole = body.as_bytes().starts_with(OPENING) && body.len() == at;
@@ -65,9 +67,22 @@ fn take_id(payload: &mut Bytes) -> Option<EchoId> {
     EchoId::from_bytes(bytes)
 }
 
-/// The id and the person of one serialised echo: its first two fields, neither of which is ever escaped.
-pub(in crate::cache) fn names(echo: &str) -> Option<(EchoId, UserId)> {
-    let (id, rest) = echo.strip_suffix('}')?.strip_prefix(r#"{"echoId":""#)?.split_once('"')?;
-    let (user, _) = rest.strip_prefix(r#","userId":""#)?.split_once('"')?;
-    Some((id.parse().ok()?, user.parse().ok()?))
+/// What stands before, between and after the first two fields of a serialised echo: its id of 36 characters, and its person.
+const BEFORE_ID: &str = r#"{"echoId":""#;
+const ID_CHARS: usize = 36;
+const BEFORE_USER: &str = r#"","userId":""#;
+
+/// The id and the person of one serialised echo, neither of which is ever escaped.
+pub(in crate::cache) fn names(echo: &str) -> Option<(EchoId, &str)> {
+    let (id, rest) = echo.strip_suffix('}')?.strip_prefix(BEFORE_ID)?.split_at_checked(ID_CHARS)?;
+    let rest = rest.strip_prefix(BEFORE_USER)?;
+    // A name is short: to look at each of its bytes takes less than to prepare a search.
+    let user = rest.get(..rest.bytes().position(|byte| byte == b'"')?)?;
+    UserId::is_one(user).then_some((id.parse().ok()?, user))
+}
+
+/// Where the person's name lies in a serialised echo that starts here.
+pub(super) fn user_at(start: usize, user: &str) -> Range<usize> {
+    let at = start + BEFORE_ID.len() + ID_CHARS + BEFORE_USER.len();
+    at..at + user.len()
 }

@@ -137,6 +137,7 @@ proptest! {
         let back = Head::decode(payload.clone()).unwrap();
         prop_assert!(payload.as_ptr_range().contains(&back.body.as_ptr()));
         assert_every_page(&back, &all, next);
+        prop_assert!(back.items.iter().zip(&all).all(|(item, echo)| back.user(item) == echo.user_id.as_str()));
         prop_assert_eq!(back.items, head.items);
     }
 
@@ -146,7 +147,7 @@ proptest! {
         let next = goes_on.then(|| all.last().map(|echo| echo.echo_id)).flatten();
         let head = Head::new(&FEED, &all, next);
         let shown: Vec<Echo> = all.iter().zip(&hidden).filter(|(_, hidden)| !**hidden).map(|(echo, _)| echo.clone()).collect();
-        let hides = |user: &UserId, id| !shown.iter().any(|echo| echo.echo_id == id && echo.user_id == *user);
+        let hides = |user: &str, id| !shown.iter().any(|echo| echo.echo_id == id && echo.user_id.as_str() == user);
         match head.without(hides) {
             Some(rest) => assert_every_page(&rest, &shown, next),
             None => prop_assert!(!hidden.contains(&true)),

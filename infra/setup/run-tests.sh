@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$ROOT"
 
 export ECHOES_DYNAMODB_LOCAL=$CACHE/dynamodb-local/lib
+export ECHOES_OPENSEARCH=$CACHE/opensearch/lib
 export ECHOES_PYTHON=$CACHE/venv/bin/python
 export ECHOES_STACK_COMMAND=$SETUP/dev.sh
 

@@ -8,10 +8,10 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 dev=(prerequisites wasm-target worker-build wasm-bindgen npm)
-testing=("${dev[@]}" servers dynamodb-local python)
+testing=("${dev[@]}" servers opensearch dynamodb-local python)
 case ${1:-} in
   dev)  steps=("${dev[@]}") ;;
-  full) steps=("${dev[@]}" servers) ;;
+  full) steps=("${dev[@]}" servers opensearch) ;;
   test) steps=("${testing[@]}") ;;
   bench) steps=("${testing[@]}" bench-peers) ;;
   ci)   steps=("${testing[@]}" cargo-deny) ;;

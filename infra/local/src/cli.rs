@@ -36,7 +36,7 @@ pub struct Up {
     /// Load no sample echoes into an empty stack
     #[arg(long)]
     pub empty: bool,
-    /// Add a real Redis and two real Memcached servers to each region
+    /// Add a real Redis and two real Memcached servers to each region, and one real OpenSearch for all
     #[arg(long)]
     pub full: bool,
     /// The folder of the stack's data, secrets and addresses
@@ -48,6 +48,9 @@ pub struct Up {
     /// Where the edge reads its secrets, beside wrangler.toml; written when an edge is started
     #[arg(long, value_name = "PATH", default_value = ".dev.vars")]
     pub dev_vars: PathBuf,
+    /// The folder of OpenSearch's jars, for `--full`; `infra/setup/setup.sh full` fetches them
+    #[arg(long, value_name = "DIR", default_value = ".cache/opensearch/lib")]
+    pub opensearch: PathBuf,
     /// The command that starts the edge, after `--`; without one no edge is started
     #[arg(last = true, value_name = "EDGE COMMAND")]
     pub edge: Vec<String>,

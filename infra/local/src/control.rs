@@ -42,7 +42,7 @@ pub struct Control {
     pub cloud: Arc<Cloud>,
     /// Their cores.
     pub cores: Arc<Cores>,
-    /// Their cache servers, none without `--full`.
+    /// Their real servers, none without `--full`.
     pub servers: Arc<Servers>,
     /// The signer of development tokens.
     pub mint: TokenMint,
@@ -61,6 +61,9 @@ struct RegionState {
     redis: Option<RunState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memcached: Option<RunState>,
+    /// The same in every region: they share one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opensearch: Option<RunState>,
     partitioned: bool,
     lag_ms: u64,
     /// How many of its own writes at least one other region lacks.
@@ -177,6 +180,7 @@ impl Control {
             dynamodb: faults.dynamodb,
             redis: self.servers.state(name, Kind::Redis),
             memcached: self.servers.state(name, Kind::Memcached),
+            opensearch: self.servers.state(name, Kind::OpenSearch),
             partitioned: faults.partitioned,
             lag_ms: faults.lag_ms,
             backlog: self.cloud.backlog(name)?,

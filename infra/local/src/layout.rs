@@ -27,6 +27,8 @@ pub const EDGE_KEY_ID: &str = "EDGEDEVKEY000001";
 pub const EDGE_PORT: u16 = 8787;
 /// The S3 server.
 pub const S3_PORT: u16 = 9000;
+/// With `--full`: the OpenSearch of all regions.
+pub const OPENSEARCH_PORT: u16 = 9201;
 /// The control API and the JWKS.
 pub const CONTROL_PORT: u16 = 7010;
 
@@ -84,6 +86,9 @@ pub fn fixed_ports(full: bool) -> Vec<(u16, String)> {
             ports.push((redis, format!("redis {region}")));
             ports.extend(memcached.map(|port| (port, format!("memcached {region}"))));
         }
+    }
+    if full {
+        ports.push((OPENSEARCH_PORT, "opensearch".to_owned()));
     }
     ports.push((S3_PORT, "s3".to_owned()));
     ports.push((CONTROL_PORT, "control".to_owned()));

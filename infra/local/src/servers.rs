@@ -1,9 +1,8 @@
-//! The real cache servers of a `--full` stack, as processes that the control API can stop, hang and start again. A region goes
+//! The real servers of a `--full` stack, as processes that the control API can stop, hang and start again. A region goes
 //! on without them, so a death here is told and shown, and ends nothing else.
 
 mod kind;
-
-use std::time::Duration;
+mod programs;
 
 use anyhow::Context as _;
 use echoes_shared::Region;
@@ -15,19 +14,16 @@ use crate::probe::wait_for_reply;
 use crate::process::{Death, Process, RunState, Spec};
 
 pub use kind::Kind;
+pub use programs::{Inherited, memcached, opensearch, redis};
 
-/// How long a server may take until it answers; they take some ten milliseconds.
-const READY: Duration = Duration::from_secs(10);
-/// How long a server may take to stop before it is killed: none has anything to save.
-const GRACE: Duration = Duration::from_secs(2);
 /// How many deaths may wait to be told.
 const DEATHS: usize = 16;
 
 /// One server to run.
 #[derive(Debug)]
 pub struct Plan {
-    /// Whose it is.
-    pub region: Region,
+    /// Whose it is; `None` is everybody's.
+    pub region: Option<Region>,
     /// What it is.
     pub kind: Kind,
     /// What its lines are printed under.
@@ -46,7 +42,7 @@ pub struct Servers {
 
 #[derive(Debug)]
 struct Server {
-    region: Region,
+    region: Option<Region>,
     kind: Kind,
     port: u16,
     process: Process,
@@ -91,22 +87,23 @@ impl Servers {
         Ok(())
     }
 
-    /// Starts every server, all at once.
+    /// Starts every server of these kinds, all at once.
     ///
     /// # Errors
     /// What kept one from starting.
-    pub async fn start(&self) -> anyhow::Result<()> {
-        try_join_all(self.all.iter().map(|server| server.set(RunState::Running))).await?;
+    pub async fn start(&self, kinds: &[Kind]) -> anyhow::Result<()> {
+        let wanted = self.all.iter().filter(|server| kinds.contains(&server.kind));
+        try_join_all(wanted.map(|server| server.set(RunState::Running))).await?;
         Ok(())
     }
 
     /// Stops every server at the same time, for good.
     pub async fn close(&self) {
-        join_all(self.all.iter().map(|server| server.process.close(GRACE))).await;
+        join_all(self.all.iter().map(|server| server.process.close(server.kind.grace()))).await;
     }
 
     fn of(&self, region: Region, kind: Kind) -> impl Iterator<Item = &Server> {
-        self.all.iter().filter(move |server| server.region == region && server.kind == kind)
+        self.all.iter().filter(move |server| server.region.is_none_or(|own| own == region) && server.kind == kind)
     }
 }
 
@@ -116,7 +113,7 @@ impl Server {
             (now, wanted) if now == wanted => {}
             (RunState::Hung, RunState::Running) => self.process.go_on(),
             (RunState::Running, RunState::Hung) => self.process.hang(),
-            (_, RunState::Stopped) => self.process.stop(GRACE).await,
+            (_, RunState::Stopped) => self.process.stop(self.kind.grace()).await,
             (_, RunState::Running) => self.start().await?,
             (_, RunState::Hung) => {
                 self.start().await?;
@@ -128,7 +125,8 @@ impl Server {
 
     async fn start(&self) -> anyhow::Result<()> {
         let (question, answer) = self.kind.greeting();
-        self.process.start_until(wait_for_reply(self.port, question, answer, READY), GRACE).await
+        let ready = wait_for_reply(self.port, question, answer, self.kind.ready_within());
+        self.process.start_until(ready, self.kind.grace()).await
     }
 }
 
@@ -136,7 +134,7 @@ impl Server {
 async fn tell(mut died: mpsc::Receiver<Death>, console: Console) {
     while let Some(death) = died.recv().await {
         let told = format!(
-            "ended by itself ({}): its region goes on without it, and the control API starts it again",
+            "ended by itself ({}): what used it goes on without, and the control API starts it again",
             death.status
         );
         console.line(&death.name, &told);

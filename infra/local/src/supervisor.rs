@@ -1,7 +1,7 @@
 //! `echoes-local up`: starts the parts in order, watches over them in the foreground and stops them all.
 
-mod caches;
 mod environment;
+mod plans;
 mod preflight;
 mod stack;
 mod stack_file;
@@ -19,7 +19,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::cli::Up;
 use crate::console::Console;
-use crate::layout::{CONTROL_PORT, EDGE_PORT, RegionPorts, S3_PORT, loopback, url};
+use crate::layout::{CONTROL_PORT, EDGE_PORT, OPENSEARCH_PORT, RegionPorts, S3_PORT, loopback, url};
 use crate::secrets::Secrets;
 use stack::Stack;
 use stack_file::StackFile;
@@ -36,8 +36,7 @@ pub async fn up(options: Up) -> anyhow::Result<ExitCode> {
     preflight::ports_are_free(!options.edge.is_empty(), full)?;
     preflight::program_exists(&options.binary)?;
     if full {
-        preflight::servers_exist()?;
-        console.line("local", "--full: Redis and Memcached are real servers; OpenSearch is not part of it yet");
+        preflight::servers_exist(&options.opensearch)?;
     }
     let secrets = prepare_state(&options)?;
 
@@ -72,6 +71,7 @@ fn prepare_state(options: &Up) -> anyhow::Result<Secrets> {
     std::fs::create_dir_all(state).with_context(|| format!("creating {}", state.display()))?;
     StackFile::remove_stale(state)?;
     forget_data(state, options.fresh)?;
+    plans::forget_other_indexes(state, options.full)?;
     let secrets = Secrets::load_or_create(state)?;
     environment::write_files(state, &secrets, options.full)?;
     Ok(secrets)
@@ -121,6 +121,9 @@ fn summary(with_edge: bool, full: bool, took: Duration) -> String {
     }
     row("control", url(CONTROL_PORT));
     row("s3", url(S3_PORT));
+    if full {
+        row("opensearch", url(OPENSEARCH_PORT));
+    }
     for region in Region::ALL {
         let ports = RegionPorts::of(region);
         let (core, admin) = (url(ports.core), ports.admin);

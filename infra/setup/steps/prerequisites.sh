@@ -5,7 +5,8 @@
 title() { echo "compilers and runtimes"; }
 
 wanted=(rustc cargo node npm make cc awk)
-[[ $ROLE == dev || $ROLE == full ]] || wanted+=(java mvn python3)
+[[ $ROLE == dev ]] || wanted+=(java mvn)
+[[ $ROLE == dev || $ROLE == full ]] || wanted+=(python3)
 
 # Programs do not change by themselves: where they are, how old they are and which toolchain is chosen is enough to look at.
 fingerprint() {
@@ -62,9 +63,11 @@ look_at_everything() {
   look make 0 make ""
   look cc 0 build-essential ""
   look awk 0 mawk ""
-  if [[ $ROLE != dev && $ROLE != full ]]; then
+  if [[ $ROLE != dev ]]; then
     look java "$JAVA_MINIMUM" "$(java_package)" "" java -version
     look mvn 0 maven ""
+  fi
+  if [[ $ROLE != dev && $ROLE != full ]]; then
     look python3 "$PYTHON_MINIMUM" "python3 python3-venv" "" python3 --version
   fi
 }

@@ -17,14 +17,14 @@ pub struct Change {
     dynamodb: Option<DynamoState>,
     redis: Option<RunState>,
     memcached: Option<RunState>,
+    /// Of the one that all regions share.
+    opensearch: Option<RunState>,
     partitioned: Option<bool>,
     lag_ms: Option<u64>,
 }
 
 /// Parts that only a stack started with `--full` has.
 const FULL_ONLY: [&str; 3] = ["redis", "memcached", "opensearch"];
-/// The one of them that not even that has so far.
-const LATER: &str = "opensearch";
 
 impl Change {
     /// Reads a body; `bare` says that the stack was started without `--full`.
@@ -37,9 +37,6 @@ impl Change {
         for (name, value) in &members {
             if bare && FULL_ONLY.contains(&name.as_str()) {
                 return Err(Refusal::member(name, "this stack runs none: start it with --full"));
-            }
-            if name == LATER {
-                return Err(Refusal::member(name, "--full does not run one yet"));
             }
             // A serde `Option` would take null for absent, which hides a caller's mistake.
             if value.is_null() {
@@ -59,12 +56,13 @@ impl Change {
         Ok(change)
     }
 
-    /// What is wanted of each kind of cache server.
+    /// What is wanted of each kind of server.
     #[must_use]
     pub fn servers(&self) -> [(Kind, Option<RunState>); Kind::ALL.len()] {
         Kind::ALL.map(|kind| match kind {
             Kind::Redis => (kind, self.redis),
             Kind::Memcached => (kind, self.memcached),
+            Kind::OpenSearch => (kind, self.opensearch),
         })
     }
 
@@ -94,7 +92,8 @@ mod tests {
         assert_eq!(change.core, None);
         assert!(change.servers().iter().all(|(_, wanted)| wanted.is_none()));
         let change = Change::parse(br#"{"memcached":"hung"}"#, false).unwrap();
-        assert_eq!(change.servers(), [(Kind::Redis, None), (Kind::Memcached, Some(RunState::Hung))]);
+        let wanted = [(Kind::Redis, None), (Kind::Memcached, Some(RunState::Hung)), (Kind::OpenSearch, None)];
+        assert_eq!(change.servers(), wanted);
     }
 
     #[test]
@@ -112,7 +111,7 @@ mod tests {
             r#"{"lagMs":600001}"#,
             r#"{"redis":"throttled"}"#,
             r#"{"memcached":true}"#,
-            r#"{"opensearch":"stopped"}"#,
+            r#"{"opensearch":"slow"}"#,
             r#"{"colour":"red"}"#,
         ] {
             assert!(Change::parse(body.as_bytes(), true).is_err(), "{body}");

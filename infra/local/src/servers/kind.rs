@@ -1,7 +1,7 @@
-//! Which servers there are, and how each is run.
+//! Which servers there are, and what is to be known of each.
 
 use std::fmt;
-use std::path::Path;
+use std::time::Duration;
 
 /// A program of a `--full` stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,50 +10,31 @@ pub enum Kind {
     Redis,
     /// The third tier. Two for a region, so that keys are spread.
     Memcached,
+    /// The index. One for all regions, each with an index of its own: what befalls it befalls all.
+    OpenSearch,
 }
 
 impl Kind {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 2] = [Self::Redis, Self::Memcached];
+    pub const ALL: [Self; 3] = [Self::Redis, Self::Memcached, Self::OpenSearch];
 
-    /// The program, and the Debian package that brings it.
+    /// The program.
     #[must_use]
     pub const fn program(self) -> &'static str {
         match self {
             Self::Redis => "redis-server",
             Self::Memcached => "memcached",
+            Self::OpenSearch => "java",
         }
     }
 
-    /// Its arguments: bound to 127.0.0.1 and in memory, keeping nothing when it ends. `folder` is where a Redis that is
-    /// told to save would put its snapshot, from which it then starts again.
+    /// The Debian package that brings it.
     #[must_use]
-    pub fn args(self, port: u16, folder: &Path) -> Vec<String> {
-        let port = port.to_string();
-        let folder = folder.display().to_string();
-        let args: &[&str] = match self {
-            Self::Redis => &[
-                "--port",
-                &port,
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--dir",
-                &folder,
-                "--maxmemory",
-                "64mb",
-                "--maxmemory-policy",
-                "allkeys-lru",
-                "--loglevel",
-                "warning",
-            ],
-            // -U 0: no UDP. -u: whom it becomes when root starts it, which it would refuse otherwise.
-            Self::Memcached => &["-l", "127.0.0.1", "-p", &port, "-U", "0", "-m", "32", "-t", "1", "-u", "nobody"],
-        };
-        args.iter().map(|&arg| arg.to_owned()).collect()
+    pub const fn package(self) -> &'static str {
+        match self {
+            Self::Redis | Self::Memcached => self.program(),
+            Self::OpenSearch => "default-jre-headless",
+        }
     }
 
     /// What to ask a server to see that it answers, and how its answer begins.
@@ -61,6 +42,29 @@ impl Kind {
         match self {
             Self::Redis => (b"PING\r\n", b"+PONG"),
             Self::Memcached => (b"version\r\n", b"VERSION"),
+            // 408 until it has found its indices again; one node is never better than yellow.
+            Self::OpenSearch => (
+                b"GET /_cluster/health?wait_for_status=yellow&timeout=1s HTTP/1.0\r\nhost: opensearch\r\n\r\n",
+                b"HTTP/1.0 200 OK",
+            ),
+        }
+    }
+
+    /// How long a server may take until it answers.
+    pub(super) const fn ready_within(self) -> Duration {
+        match self {
+            // They take some ten milliseconds.
+            Self::Redis | Self::Memcached => Duration::from_secs(10),
+            // It takes some ten seconds of a processor that nobody else wants.
+            Self::OpenSearch => Duration::from_secs(120),
+        }
+    }
+
+    /// How long a server may take to stop before it is killed: none has anything to save that it did not save at once.
+    pub(super) const fn grace(self) -> Duration {
+        match self {
+            Self::Redis | Self::Memcached => Duration::from_secs(2),
+            Self::OpenSearch => Duration::from_secs(5),
         }
     }
 }
@@ -71,6 +75,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Redis => "redis",
             Self::Memcached => "memcached",
+            Self::OpenSearch => "opensearch",
         })
     }
 }

@@ -8,8 +8,8 @@ use echoes_shared::Region;
 
 use crate::host::variable;
 use crate::layout::{
-    ARCHIVE_BUCKET, AUDIO_BUCKET, AWS_ACCESS_KEY_ID, ECHOES_TABLE, EDGE_KEY_ID, LOCAL_TABLE, OPS_TABLE, RegionPorts,
-    S3_PORT, url,
+    ARCHIVE_BUCKET, AUDIO_BUCKET, AWS_ACCESS_KEY_ID, ECHOES_TABLE, EDGE_KEY_ID, LOCAL_TABLE, OPENSEARCH_PORT,
+    OPS_TABLE, RegionPorts, S3_PORT, url,
 };
 use crate::secrets::{Secrets, write_private};
 
@@ -40,6 +40,7 @@ pub(super) fn variables(region: Region, secrets: &Secrets, full: bool) -> Vec<(S
     if full {
         pairs.push(("ECHOES_REDIS_URL", ports.redis_url()));
         pairs.push(("ECHOES_MEMCACHED_SERVERS", ports.memcached_servers()));
+        pairs.push(("ECHOES_OPENSEARCH_URL", url(OPENSEARCH_PORT)));
     }
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -86,17 +87,21 @@ mod tests {
     use crate::secrets::Secrets;
 
     #[test]
-    fn the_caches_are_named_only_where_they_run() {
+    fn real_servers_are_named_only_where_they_run() {
         let secrets = Secrets::generate().unwrap();
         let named = |full| -> Vec<_> {
             let all = variables(Region::EuWest1, &secrets, full).into_iter();
-            let caches = all.filter(|(name, _)| name.contains("REDIS") || name.contains("MEMCACHED"));
-            caches.map(|(name, value)| format!("{name}={value}")).collect()
+            let real = |name: &str| ["REDIS", "MEMCACHED", "OPENSEARCH"].iter().any(|kind| name.contains(kind));
+            all.filter(|(name, _)| real(name)).map(|(name, value)| format!("{name}={value}")).collect()
         };
         assert!(named(false).is_empty());
         assert_eq!(
             named(true),
-            ["ECHOES_REDIS_URL=redis://127.0.0.1:6403", "ECHOES_MEMCACHED_SERVERS=127.0.0.1:11405,127.0.0.1:11406",]
+            [
+                "ECHOES_REDIS_URL=redis://127.0.0.1:6403",
+                "ECHOES_MEMCACHED_SERVERS=127.0.0.1:11405,127.0.0.1:11406",
+                "ECHOES_OPENSEARCH_URL=http://127.0.0.1:9201",
+            ]
         );
     }
 

@@ -8,13 +8,13 @@ use anyhow::Context as _;
 use echoes_shared::Region;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::caches;
 use super::environment::process_environment;
+use super::plans::plans;
 use super::stack_file::{StackFile, write_dev_vars};
 use crate::cli::Up;
 use crate::clock;
@@ -27,7 +27,7 @@ use crate::probe::wait_for;
 use crate::process::{Death, Process, RunState, Spec};
 use crate::s3;
 use crate::secrets::{Secrets, read_if_present, write_private};
-use crate::servers::Servers;
+use crate::servers::{Kind, Servers};
 use crate::tokens::TokenMint;
 
 /// How long the making of one region's tables may take.
@@ -53,8 +53,10 @@ pub(super) struct Stack {
     /// Programs that do one thing and end, tables and samples, while they run.
     jobs: Vec<Arc<Process>>,
     cores: Arc<Cores>,
-    /// The caches of a `--full` stack.
+    /// The real servers of a `--full` stack.
     servers: Arc<Servers>,
+    /// The start of the slowest of them, which others need not wait for.
+    opensearch: Option<JoinHandle<anyhow::Result<()>>>,
     edge: Option<Process>,
     file: Option<StackFile>,
 }
@@ -82,6 +84,7 @@ impl Stack {
             jobs: Vec::new(),
             cores,
             servers: Arc::default(),
+            opensearch: None,
             edge: None,
             file: None,
         }
@@ -98,6 +101,7 @@ impl Stack {
         self.start_control(&cloud).await?;
         self.make_tables().await?;
         self.load_samples(&cloud).await?;
+        self.await_opensearch().await?;
         self.start_cores().await?;
         self.start_edge().await?;
         self.file = Some(StackFile::write(&self.options.state, &self.secrets, self.options.full)?);
@@ -118,11 +122,25 @@ impl Stack {
             return Ok(());
         }
         let begun = Instant::now();
-        let plans = caches::plans(&self.options.state)?;
-        self.servers = Arc::new(Servers::new(plans, self.console));
-        self.servers.start().await?;
+        self.servers = Arc::new(Servers::new(plans(&self.options)?, self.console));
+        let (servers, console) = (self.servers.clone(), self.console);
+        self.console.line("opensearch", "starting, which takes ten seconds or more");
+        self.opensearch = Some(tokio::spawn(async move {
+            servers.start(&[Kind::OpenSearch]).await?;
+            console.started("opensearch", begun.elapsed());
+            Ok(())
+        }));
+        self.servers.start(&[Kind::Redis, Kind::Memcached]).await?;
         self.console.started("redis, memcached", begun.elapsed());
         Ok(())
+    }
+
+    /// A core would start without, but find nothing for its first seconds.
+    async fn await_opensearch(&mut self) -> anyhow::Result<()> {
+        match self.opensearch.take() {
+            Some(starting) => starting.await?,
+            None => Ok(()),
+        }
     }
 
     async fn start_s3(&self) -> anyhow::Result<()> {

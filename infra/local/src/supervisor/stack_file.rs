@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::layout::{
     ARCHIVE_BUCKET, AUDIO_BUCKET, AWS_ACCESS_KEY_ID, CONTROL_PORT, ECHOES_TABLE, EDGE_KEY_ID, EDGE_PORT, LOCAL_TABLE,
-    OPS_TABLE, RegionPorts, S3_PORT, url,
+    OPENSEARCH_PORT, OPS_TABLE, RegionPorts, S3_PORT, url,
 };
 use crate::secrets::{Secrets, read_if_present, write_private};
 
@@ -66,6 +66,7 @@ fn contents(secrets: &Secrets, full: bool) -> Value {
             // In the form of the variables that name them to a core.
             entry.insert("redis".to_owned(), ports.redis_url().into());
             entry.insert("memcached".to_owned(), ports.memcached_servers().into());
+            entry.insert("opensearch".to_owned(), url(OPENSEARCH_PORT).into());
         }
         entry
     });
@@ -129,6 +130,7 @@ mod tests {
         let full = contents(&secrets, true);
         assert_eq!(full["regions"][3]["redis"], "redis://127.0.0.1:6404");
         assert_eq!(full["regions"][3]["memcached"], "127.0.0.1:11407,127.0.0.1:11408");
+        assert_eq!(full["regions"][3]["opensearch"], "http://127.0.0.1:9201");
         drop(file);
         assert!(!path.exists());
         StackFile::remove_stale(folder.path()).unwrap();

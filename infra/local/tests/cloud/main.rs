@@ -9,6 +9,7 @@
 
 mod control;
 mod faults;
+mod opensearch;
 mod random;
 mod replication;
 mod restart;

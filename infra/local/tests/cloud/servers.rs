@@ -7,8 +7,8 @@ use std::time::Duration;
 use echoes_local::console::Console;
 use echoes_local::cores::Cores;
 use echoes_local::layout::loopback;
-use echoes_local::process::{RunState, Spec};
-use echoes_local::servers::{Kind, Plan, Servers};
+use echoes_local::process::RunState;
+use echoes_local::servers::{Kind, Plan, Servers, memcached, redis};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,12 +42,12 @@ impl Trio {
         drop(held);
         let kinds = [Kind::Redis, Kind::Memcached, Kind::Memcached];
         let plan = |(kind, port): (Kind, u16)| {
-            let spec = Spec { program: kind.program().into(), args: kind.args(port, folder), env: None };
-            Plan { region: UsEast1, kind, name: format!("{kind} {port}"), port, spec }
+            let spec = if kind == Kind::Redis { redis(port, folder, None) } else { memcached(port, None) };
+            Plan { region: Some(UsEast1), kind, name: format!("{kind} {port}"), port, spec }
         };
         let plans = kinds.into_iter().zip(ports).map(plan).collect();
         let servers = Arc::new(Servers::new(plans, Console::new()));
-        servers.start().await.unwrap();
+        servers.start(&Kind::ALL).await.unwrap();
         Self { servers, ports }
     }
 }

@@ -4,6 +4,7 @@ mod analytics;
 mod export;
 mod import;
 mod progress;
+mod search;
 mod serve;
 mod shards;
 mod table;
@@ -36,7 +37,7 @@ enum Command {
     /// Needs ECHOES_REGION, ECHOES_LISTEN, ECHOES_EDGE_KEYS, ECHOES_CURSOR_KEYS and ECHOES_AUDIO_BUCKET; knows
     /// ECHOES_ADMIN_LISTEN, ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS, ECHOES_MAX_IN_FLIGHT, ECHOES_MAX_LIVE,
     /// ECHOES_CACHE_MEMORY_BYTES (64 MiB; 0 is off), ECHOES_REDIS_URL, ECHOES_MEMCACHED_SERVERS (host:port, with commas),
-    /// RUST_LOG, with `--work` the variables of `echoes work`, and the AWS SDK's own.
+    /// ECHOES_OPENSEARCH_URL, RUST_LOG, with `--work` the variables of `echoes work`, and the AWS SDK's own.
     ///
     /// Without ECHOES_REDIS_URL one process serves a region, and a second one does not start, with or without it.
     Serve(serve::ServeArgs),
@@ -44,13 +45,22 @@ enum Command {
     ///
     /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
     /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_REDIS_URL (through which it tells the serving
-    /// processes what it changed), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
+    /// processes what it changed), ECHOES_OPENSEARCH_URL (where it puts what they search), ECHOES_TABLE, ECHOES_OPS_TABLE,
+    /// ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables. Without `--once` it needs those two as well.
     Work(work::WorkArgs),
     /// Create, describe or check this region's tables, or grow the shards of a list.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and the AWS SDK's own
     /// variables.
     Table(table::TableArgs),
+    /// Build this region's search index anew, or show what it holds.
+    ///
+    /// With ECHOES_OPENSEARCH_URL only: a process without it has an index of its own, in its folder or its memory, and fills that
+    /// by itself; to build it anew, stop the process, remove the folder and start it again.
+    ///
+    /// Needs ECHOES_REGION and ECHOES_OPENSEARCH_URL; knows ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, ECHOES_REGIONS and
+    /// the AWS SDK's own variables.
+    Search(search::SearchArgs),
     /// Store echoes from JSON lines, one echo a line as the API shows it; what is stored already is left alone.
     ///
     /// An echo is stored only where nothing lies in its place, so an import never undoes an edit or a delete, and may be repeated.
@@ -127,6 +137,7 @@ impl Cli {
             Command::Serve(args) => args.run().await,
             Command::Work(args) => args.run().await,
             Command::Table(args) => args.run().await,
+            Command::Search(args) => args.run().await,
             Command::Import(args) => args.run().await,
             Command::Export(args) => args.run().await,
             Command::Analytics(args) => args.run().await,

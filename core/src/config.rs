@@ -1,6 +1,7 @@
 //! The environment: the only place that reads it, one struct for each thing configured.
 
 mod cache;
+mod opensearch;
 mod work;
 
 use std::fmt;
@@ -12,6 +13,7 @@ use echoes_shared::cursor::CursorKeys;
 use echoes_shared::sigv4::keys::EdgeKeys;
 
 pub use cache::{CacheConfig, MemcachedServers, RedisUrl};
+pub use opensearch::OpenSearchUrl;
 pub use work::{WorkConfig, WorkerConfig};
 
 /// Ports between the main listener and the admin one (contract, *Between edge and core*).
@@ -186,6 +188,8 @@ pub struct ServeConfig {
     pub max_live: usize,
     /// The caches.
     pub cache: CacheConfig,
+    /// Where echoes are searched; `None` is in an index of the process itself, if it works too.
+    pub opensearch: Option<OpenSearchUrl>,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -220,6 +224,7 @@ impl ServeConfig {
             max_in_flight,
             max_live,
             cache: CacheConfig::read(environment)?,
+            opensearch: OpenSearchUrl::read(environment)?,
             log_filter: read_log_filter(environment)?,
         })
     }
@@ -304,6 +309,7 @@ mod tests {
             ("ECHOES_CACHE_MEMORY_BYTES", "much"),
             ("ECHOES_REDIS_URL", "http://cache.example"),
             ("ECHOES_MEMCACHED_SERVERS", "cache.example:11211"),
+            ("ECHOES_OPENSEARCH_URL", "search.example:9200"),
             ("RUST_LOG", "echoes=debgu"),
         ] {
             assert_eq!(read_with(name, Some(value)).unwrap_err().variable, name, "{value}");

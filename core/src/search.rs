@@ -3,6 +3,8 @@
 //! Two kinds of index are one [`Index`]: one in this process for a machine of its own, and a search server. Both are given the
 //! same tokens ([`text`]), so that they find the same.
 
+pub mod fill;
+pub mod opensearch;
 pub mod query;
 pub mod text;
 

@@ -1,6 +1,6 @@
 //! The environment of the work beside serving.
 
-use super::{CacheConfig, ConfigError, Environment, StoreConfig, read_log_filter};
+use super::{CacheConfig, ConfigError, Environment, OpenSearchUrl, StoreConfig, read_log_filter};
 
 /// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: five echoes a second, or three times
 /// the region's share of the seed's 500,000 a day.
@@ -38,6 +38,8 @@ pub struct WorkerConfig {
     pub work: WorkConfig,
     /// Through which the serving processes are told what was deleted: Redis, where there is one.
     pub cache: CacheConfig,
+    /// Where what the stream tells is put to be found.
+    pub opensearch: Option<OpenSearchUrl>,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -49,16 +51,19 @@ impl WorkerConfig {
             store: StoreConfig::read(environment)?,
             work: WorkConfig::read(environment)?,
             cache: CacheConfig::read(environment)?.for_telling(),
+            opensearch: OpenSearchUrl::read(environment)?,
             log_filter: read_log_filter(environment)?,
         })
     }
 
-    /// The same for work that goes on beside the serving processes, which must hear of what it buries: with Redis alone.
+    /// The same for work that goes on beside the serving processes, which must hear of what it buries and find what it hears of:
+    /// with Redis and OpenSearch alone.
     pub fn read_for_ever(environment: &Environment<'_>) -> Result<Self, ConfigError> {
         let config = Self::read(environment)?;
-        match config.cache.redis {
-            Some(_) => Ok(config),
-            None => Err(CacheConfig::redis_is_missing()),
+        match (&config.cache.redis, &config.opensearch) {
+            (None, _) => Err(CacheConfig::redis_is_missing()),
+            (_, None) => Err(OpenSearchUrl::is_missing()),
+            (Some(_), Some(_)) => Ok(config),
         }
     }
 }
@@ -73,6 +78,7 @@ mod tests {
             "ECHOES_REGION" => Some("eu-west-1".to_owned()),
             "ECHOES_REDIS_URL" => Some("redis://127.0.0.1:6379".to_owned()),
             "ECHOES_MEMCACHED_SERVERS" => Some("127.0.0.1:11211".to_owned()),
+            "ECHOES_OPENSEARCH_URL" => Some("http://127.0.0.1:9201".to_owned()),
             _ => None,
         };
         let cache = WorkerConfig::read(&Environment::new(look_up)).unwrap().cache;
@@ -81,6 +87,10 @@ mod tests {
         let without = |asked: &str| if asked == "ECHOES_REGION" { look_up(asked) } else { None };
         let error = WorkerConfig::read_for_ever(&Environment::new(without)).unwrap_err();
         assert!(error.to_string().starts_with("ECHOES_REDIS_URL: "), "{error}");
+        let blind = |asked: &str| if asked == "ECHOES_OPENSEARCH_URL" { None } else { look_up(asked) };
+        let error = WorkerConfig::read_for_ever(&Environment::new(blind)).unwrap_err();
+        assert!(error.to_string().starts_with("ECHOES_OPENSEARCH_URL: "), "{error}");
+        assert!(WorkerConfig::read(&Environment::new(blind)).is_ok());
         let odd = |asked: &str| if asked == "ECHOES_REDIS_URL" { Some("cache".to_owned()) } else { look_up(asked) };
         assert_eq!(WorkerConfig::read(&Environment::new(odd)).unwrap_err().variable, "ECHOES_REDIS_URL");
     }

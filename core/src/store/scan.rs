@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use echoes_shared::keys::schema;
-use echoes_shared::{Echo, Timestamp};
+use echoes_shared::{Echo, EchoId, Timestamp};
 
 use super::item::{self, Corrupt, Item, Stored};
 use super::meter::INDEXES;
@@ -50,8 +50,8 @@ impl Segment {
 pub struct ScanPage {
     /// The living echoes, in no order.
     pub echoes: Vec<Echo>,
-    /// Tombstones left out.
-    pub tombstones: u64,
+    /// Of which echoes there are tombstones, which are left out.
+    pub tombstones: Vec<EchoId>,
     /// Expired echoes left out.
     pub expired: u64,
     /// Items that are neither echo nor tombstone: the keys of each, and which attribute is damaged.
@@ -87,7 +87,10 @@ fn sort(items: Vec<Item>, now: Timestamp) -> ScanPage {
         match item::read(&found) {
             Ok(Stored::Echo(echo, _)) if echo.lives_at(now) => page.echoes.push(*echo),
             Ok(Stored::Echo(..)) => page.expired += 1,
-            Ok(Stored::Tombstone { .. }) => page.tombstones += 1,
+            Ok(Stored::Tombstone { .. }) => match item::id(&found) {
+                Ok(id) => page.tombstones.push(id),
+                Err(Corrupt(attribute)) => page.damaged.push(describe(&found, attribute)),
+            },
             Err(Corrupt(attribute)) => page.damaged.push(describe(&found, attribute)),
         }
     }

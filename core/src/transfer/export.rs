@@ -114,7 +114,7 @@ impl Counts {
     fn add(&mut self, page: &ScanPage, bytes: usize, read_units: f64) {
         self.echoes += page.echoes.len() as u64;
         self.bytes += bytes as u64;
-        self.tombstones += page.tombstones;
+        self.tombstones += page.tombstones.len() as u64;
         self.expired += page.expired;
         self.damaged += page.damaged.len() as u64;
         self.read_units += read_units;

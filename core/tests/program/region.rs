@@ -22,6 +22,9 @@ use tokio::task::JoinHandle;
 /// The address of a Redis that is not there, for work that goes on without.
 pub const NO_REDIS: &str = "redis://127.0.0.1:1";
 
+/// The address of an OpenSearch that is not there either.
+pub const NO_OPENSEARCH: &str = "http://127.0.0.1:1";
+
 pub const ECHOES: &str = "EchoesTable";
 pub const LOCAL: &str = "EchoesLocal";
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{DeleteGlobalSecondaryIndexAction, GlobalSecondaryI
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::region::{ECHOES, NO_REDIS, Region};
+use crate::region::{ECHOES, NO_OPENSEARCH, NO_REDIS, Region};
 
 const AT_ONCE: Duration = Duration::from_secs(20);
 
@@ -29,7 +29,7 @@ async fn neither_role_starts_over_a_wrong_table() {
     let region = without_index("random-index").await;
     for args in [&["serve"] as &[_], &["serve", "--work"], &["work"], &["work", "--once"]] {
         let mut command = region.program(args);
-        command.env("ECHOES_REDIS_URL", NO_REDIS);
+        command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
         let (status, said) = end(command).await;
         assert_eq!(status, Some(1), "{args:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
@@ -54,11 +54,16 @@ async fn a_wrong_rate_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn work_beside_serving_needs_redis() {
+async fn work_beside_serving_needs_redis_and_opensearch() {
     let region = Region::new().await;
     let (status, said) = end(region.program(&["work"])).await;
     assert_eq!(status, Some(2), "{said}");
     assert!(said.contains("ECHOES_REDIS_URL"), "{said}");
+    let mut command = region.program(&["work"]);
+    command.env("ECHOES_REDIS_URL", NO_REDIS);
+    let (status, said) = end(command).await;
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("ECHOES_OPENSEARCH_URL"), "{said}");
     let (status, said) = end(region.program(&["work", "--once"])).await;
     assert_eq!(status, Some(0), "{said}");
 }
@@ -66,7 +71,7 @@ async fn work_beside_serving_needs_redis() {
 /// The program with its store away; `None` until it has said that it started.
 async fn started_without_store(region: &Region, args: &[&str]) -> Child {
     let mut command = region.program(args);
-    command.env("ECHOES_REDIS_URL", NO_REDIS);
+    command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
     let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let waiting = async {

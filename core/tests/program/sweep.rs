@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use crate::region::{ECHOES, LOCAL, NO_REDIS, Region};
+use crate::region::{ECHOES, LOCAL, NO_OPENSEARCH, NO_REDIS, Region};
 
 /// Echoes past 90 days, at home here, for each kill: enough that one always comes in the middle.
 const AGED_FOR_EACH_KILL: usize = 40;
@@ -61,6 +61,7 @@ async fn kill_after(region: &Region, swept: usize) -> usize {
     let mut work = region
         .program(&["work"])
         .env("ECHOES_REDIS_URL", NO_REDIS)
+        .env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH)
         .env("ECHOES_SWEEP_UNITS_PER_SECOND", RATE)
         .spawn()
         .unwrap();
@@ -135,6 +136,7 @@ async fn a_sweep_that_is_told_to_stop_ends_within_its_pause() {
     let mut work = region
         .program(&["work"])
         .env("ECHOES_REDIS_URL", NO_REDIS)
+        .env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH)
         .env("ECHOES_SWEEP_UNITS_PER_SECOND", "1")
         .spawn()
         .unwrap();

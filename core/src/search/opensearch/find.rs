@@ -1,0 +1,99 @@
+//! A search in the server's language, and what it answered.
+
+use echoes_shared::query::{Near, Sort};
+use echoes_shared::{Echo, Timestamp};
+use serde_json::{Value, json};
+
+use super::client::reason;
+use crate::search::{Clause, Hit, Position, Query, SearchUnavailable};
+
+/// The server keeps a place to some centimetres and measures to some decimetres: it is asked for this much more, and what it
+/// finds is measured here.
+const SLACK_KM: f64 = 0.01;
+const SLACK_RATIO: f64 = 1.000_1;
+/// How long the server may look; then it answers with what it has, which is not taken.
+const LOOK_MILLIS: u64 = 400;
+
+/// The body of a search for `size` hits after a position.
+pub(super) fn body(query: &Query, after: Option<Position>, size: usize, now: Timestamp) -> Value {
+    let mut body = json!({
+        "query": { "bool": {
+            "must": query.clauses.iter().map(clause).collect::<Vec<_>>(),
+            "filter": filters(query),
+            // What is gone is not to be found, nor what has expired.
+            "must_not": [
+                { "exists": { "field": "until" } },
+                { "range": { "ttl": { "lte": now.epoch_seconds() } } },
+            ],
+        } },
+        "sort": match query.sort {
+            Sort::Relevance => json!([{ "_score": "desc" }, { "id": "desc" }]),
+            Sort::Time => json!([{ "id": "desc" }]),
+        },
+        "size": size,
+        "_source": ["echo"],
+        "track_total_hits": false,
+        "timeout": format!("{LOOK_MILLIS}ms"),
+    });
+    if let (Some(after), Some(members)) = (after, body.as_object_mut()) {
+        let id = after.id.to_string();
+        let place = match query.sort {
+            Sort::Relevance => json!([after.score, id]),
+            Sort::Time => json!([id]),
+        };
+        members.insert("search_after".to_owned(), place);
+    }
+    body
+}
+
+fn clause(clause: &Clause) -> Value {
+    match clause {
+        Clause::Word(token) => json!({ "term": { "words": { "value": token } } }),
+        Clause::Phrase(tokens) => json!({ "match_phrase": { "words": { "query": tokens.join(" ") } } }),
+    }
+}
+
+fn filters(query: &Query) -> Vec<Value> {
+    let term = |field: &str, value: &str| json!({ "term": { field: { "value": value } } });
+    let mut filters = Vec::new();
+    filters.extend(query.emotion.map(|emotion| term("emotion", emotion.as_str())));
+    filters.extend(query.tag.as_deref().map(|tag| term("tags", tag)));
+    filters.extend(query.user.as_ref().map(|user| term("user", user.as_str())));
+    filters.extend(query.from.map(|from| json!({ "range": { "millis": { "gte": from.millis() } } })));
+    filters.extend(query.to.map(|to| json!({ "range": { "millis": { "lt": to.millis() } } })));
+    filters.extend(query.near.map(|Near { place, radius_km }| {
+        let distance = format!("{}km", radius_km * SLACK_RATIO + SLACK_KM);
+        json!({ "geo_distance": { "distance": distance, "place": { "lat": place.lat, "lon": place.lng } } })
+    }));
+    filters
+}
+
+/// The hits of an answer, all of them.
+///
+/// # Errors
+/// Where the server did not look everywhere, or answered what makes no sense.
+pub(super) fn hits(answer: &Value) -> Result<Vec<Hit>, SearchUnavailable> {
+    let nonsense = |what: &str| SearchUnavailable(format!("answered a search without {what}"));
+    if answer.get("timed_out") != Some(&Value::Bool(false)) {
+        return Err(SearchUnavailable(format!("did not end a search within {LOOK_MILLIS} ms")));
+    }
+    if answer.pointer("/_shards/failed").and_then(Value::as_u64) != Some(0) {
+        let why = answer.pointer("/_shards/failures/0/reason").map(reason).unwrap_or_default();
+        return Err(SearchUnavailable(format!("could not look everywhere: {why}")));
+    }
+    let found = answer.pointer("/hits/hits").and_then(Value::as_array).ok_or_else(|| nonsense("hits"))?;
+    found.iter().map(|hit| self::hit(hit).ok_or_else(|| nonsense("an echo"))).collect()
+}
+
+fn hit(hit: &Value) -> Option<Hit> {
+    let echo: Echo = serde_json::from_str(hit.pointer("/_source/echo")?.as_str()?).ok()?;
+    // The server's own number is an f32, so nothing is lost.
+    let score = hit.get("_score").and_then(Value::as_f64).unwrap_or_default() as f32;
+    Some(Hit { echo: Box::new(echo), score })
+}
+
+/// Whether the server was right about what it keeps less exactly than the echo says it.
+pub(super) fn fits(echo: &Echo, query: &Query, now: Timestamp) -> bool {
+    let is_near = query.near.is_none_or(|near| echo.location.is_some_and(|place| near.covers(place)));
+    is_near && echo.lives_at(now)
+}

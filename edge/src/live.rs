@@ -4,8 +4,11 @@ use echoes_shared::live::EventId;
 use echoes_shared::query::LiveQuery;
 use echoes_shared::wire::Resource;
 
+use wasm_bindgen::JsValue;
+
 use crate::arrival::{Arrival, Outcome};
 use crate::cache::status::{Forwarded, forwarded};
+use crate::origin::answer::Answer;
 use crate::origin::{self, Call, Opening};
 use crate::response::{Common, Refusal, Reply, header};
 
@@ -33,7 +36,7 @@ pub fn listen(arrival: Arrival, method: &'static str, query: Option<&str>) -> Ou
         let (answer, body) = match opening {
             Ok(Opening::Open(answer, body)) => (answer, body),
             Ok(Opening::Answer(answer)) => {
-                return Reply::of(&answer, Common::Unstored, &arrival)?.send(answer.status, &answer.body).map(Ok);
+                return described(&answer, &arrival)?.send(answer.status, &answer.body).map(Ok);
             }
             Err(_) => {
                 return Ok(Err(Refusal::unavailable(
@@ -42,12 +45,17 @@ pub fn listen(arrival: Arrival, method: &'static str, query: Option<&str>) -> Ou
                 )));
             }
         };
-        let status = forwarded(answer.header(header::CACHE_STATUS), Forwarded::Bypassed);
-        let reply = Reply::of(&answer, Common::Unstored, &arrival)?.with(header::CACHE_STATUS, Some(&status))?;
+        let reply = described(&answer, &arrival)?;
         match body {
             Some(body) => reply.send_stream(answer.status, &body),
             None => reply.send_empty(answer.status),
         }
         .map(Ok)
     })
+}
+
+/// A core's answer with the headers of every read.
+fn described(answer: &Answer, arrival: &Arrival) -> Result<Reply, JsValue> {
+    let status = forwarded(answer.header(header::CACHE_STATUS), Forwarded::Bypassed);
+    Reply::of(answer, Common::Unstored, arrival)?.with(header::CACHE_STATUS, Some(&status))
 }

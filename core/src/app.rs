@@ -2,6 +2,7 @@
 
 mod effects;
 mod schema;
+mod search;
 mod sole;
 mod warm;
 
@@ -20,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
-use crate::config::{CacheConfig, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
+use crate::config::{CacheConfig, OpenSearchUrl, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::live::{self, Hub};
 use crate::metrics::Metrics;
@@ -28,7 +29,9 @@ use crate::service::Service;
 use crate::store::Store;
 use crate::stream::Pump;
 use crate::work::{self, Round};
+use effects::Reach;
 use schema::Schema;
+use search::OwnIndex;
 use sole::Sole;
 use warm::Warmer;
 
@@ -70,6 +73,7 @@ pub fn log_as_json(filter: EnvFilter) {
 pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), ServeError> {
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let region = config.store.region;
+    let table = format!("{region}/{}", config.store.echoes.as_str());
     let store = Store::connect(config.store, metrics.clone()).await;
     let cache = Cache::new(&config.cache, region, Lifetimes::default(), metrics.clone());
     cache.start(&store);
@@ -78,8 +82,16 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
 
     let hub = Hub::new(config.max_live, metrics.live().clone());
     live::follow(&hub, &cache);
+    // Only who hears of every change can keep an index.
+    let own_index = match &work {
+        Some(_) if config.opensearch.is_none() => {
+            Some(OwnIndex::open(config.search_folder.as_deref(), &table).await?)
+        }
+        _ => None,
+    };
+    let index = search::server(config.opensearch, region)?.or_else(|| own_index.as_ref().map(OwnIndex::shared));
     let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
-    let service = Arc::new(service.with_live(hub.clone()));
+    let service = Arc::new(service.with_live(hub.clone()).with_search(index.clone()));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
     let context = Arc::new(Context {
         service: Arc::clone(&service),
@@ -119,11 +131,13 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let warmer = Warmer { service, cache: cache.clone() };
     let work = match work {
         Some(work) => {
-            Some((work, effects::pump(&store, &cache, Some(hub.clone()), Some(&warmer.service), &metrics).await))
+            let reach = Reach { hub: Some(hub.clone()), draws: Some(Arc::clone(&warmer.service)), index };
+            Some((work, effects::pump(&store, &cache, reach, &metrics).await))
         }
         None => None,
     };
-    let mut beside = tokio::spawn(beside(store, warmer, tables, Arc::clone(&readiness), work, stopped));
+    let beside_it = beside(store, warmer, tables, Arc::clone(&readiness), work, own_index, stopped);
+    let mut beside = tokio::spawn(beside_it);
 
     tokio::select! {
         ended = &mut api => return Err(ServeError(format!("the API ended by itself: {ended:?}"))),
@@ -155,6 +169,7 @@ async fn beside(
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<(WorkConfig, Pump)>,
+    own_index: Option<OwnIndex>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
     if let Schema::Unknown(cause) = tables {
@@ -169,12 +184,17 @@ async fn beside(
         () = warmer.first() => readiness.warm(),
         () = work::stopped(&mut stop) => return Ok(()),
     }
-    let work = async {
-        if let Some((work, pump)) = work {
-            work::run(store, warmer.cache.clone(), work, pump, stop.clone()).await;
+    let index = async {
+        if let Some(index) = own_index {
+            index.keep(&store, stop.clone()).await;
         }
     };
-    tokio::join!(work, warmer.keep(stop.clone()));
+    let work = async {
+        if let Some((work, pump)) = work {
+            work::run(store.clone(), warmer.cache.clone(), work, pump, stop.clone()).await;
+        }
+    };
+    tokio::join!(work, index, warmer.keep(stop.clone()));
     Ok(())
 }
 
@@ -188,7 +208,7 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache).await?;
+    let (store, cache, pump) = connect(config.store, &config.cache, config.opensearch).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
@@ -213,7 +233,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache).await?;
+    let (store, cache, pump) = connect(config.store, &config.cache, config.opensearch).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
@@ -228,12 +248,17 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 }
 
 /// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and the stream.
-async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache, Pump), ServeError> {
+async fn connect(
+    config: StoreConfig,
+    cache: &CacheConfig,
+    opensearch: Option<OpenSearchUrl>,
+) -> Result<(Store, Cache, Pump), ServeError> {
+    let index = search::server(opensearch, config.region)?;
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
     let store = Store::connect(config, metrics.clone()).await;
     cache.start(&store);
-    let pump = effects::pump(&store, &cache, None, None, &metrics).await;
+    let pump = effects::pump(&store, &cache, Reach { index, ..Reach::default() }, &metrics).await;
     Ok((store, cache, pump))
 }
 

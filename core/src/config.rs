@@ -2,10 +2,12 @@
 
 mod cache;
 mod opensearch;
+mod search;
 mod work;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use echoes_shared::Region;
@@ -14,6 +16,7 @@ use echoes_shared::sigv4::keys::EdgeKeys;
 
 pub use cache::{CacheConfig, MemcachedServers, RedisUrl};
 pub use opensearch::OpenSearchUrl;
+pub use search::search_folder;
 pub use work::{WorkConfig, WorkerConfig};
 
 /// Ports between the main listener and the admin one (contract, *Between edge and core*).
@@ -190,6 +193,8 @@ pub struct ServeConfig {
     pub cache: CacheConfig,
     /// Where echoes are searched; `None` is in an index of the process itself, if it works too.
     pub opensearch: Option<OpenSearchUrl>,
+    /// See [`search_folder`].
+    pub search_folder: Option<PathBuf>,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -225,6 +230,7 @@ impl ServeConfig {
             max_live,
             cache: CacheConfig::read(environment)?,
             opensearch: OpenSearchUrl::read(environment)?,
+            search_folder: search_folder(environment)?,
             log_filter: read_log_filter(environment)?,
         })
     }
@@ -310,6 +316,7 @@ mod tests {
             ("ECHOES_REDIS_URL", "http://cache.example"),
             ("ECHOES_MEMCACHED_SERVERS", "cache.example:11211"),
             ("ECHOES_OPENSEARCH_URL", "search.example:9200"),
+            ("ECHOES_SEARCH_PATH", ""),
             ("RUST_LOG", "echoes=debgu"),
         ] {
             assert_eq!(read_with(name, Some(value)).unwrap_err().variable, name, "{value}");

@@ -16,6 +16,7 @@ mod observe;
 mod page;
 mod patience;
 mod routes;
+mod search;
 mod status;
 mod timelines;
 mod users;

@@ -3,7 +3,9 @@
 //! Two kinds of index are one [`Index`]: one in this process for a machine of its own, and a search server. Both are given the
 //! same tokens ([`text`]), so that they find the same.
 
+pub mod embedded;
 pub mod fill;
+pub mod highlight;
 pub mod opensearch;
 pub mod query;
 pub mod text;
@@ -16,6 +18,7 @@ use echoes_shared::policy::TOMBSTONE_DAYS;
 use echoes_shared::{Echo, EchoId, Timestamp};
 use futures_util::future::BoxFuture;
 
+pub use embedded::Embedded;
 pub use query::{Clause, Position, Query};
 
 /// A state of an echo for the index. Of two states the one of the higher edition stays, in whatever order they come.

@@ -6,6 +6,7 @@ mod erasure;
 mod live;
 mod random;
 mod read;
+mod search;
 mod status;
 mod telling;
 mod timelines;
@@ -17,6 +18,7 @@ use echoes_shared::{Problem, Region};
 use crate::cache::Cache;
 use crate::config::Name;
 use crate::live::Hub;
+use crate::search::Search;
 use crate::store::Store;
 use analytics::Kept;
 use random::Pools;
@@ -28,6 +30,7 @@ pub use analytics::{Counted, EmotionBuckets, EmotionList};
 pub use batch::{Batch, Done, Outcome};
 pub use erasure::Erasure;
 pub use read::{List, RandomEcho, ReadEcho};
+pub use search::Found;
 pub use timelines::Timelines;
 pub use write::Written;
 
@@ -66,12 +69,13 @@ pub struct Service {
     counts: Kept,
     /// Where one may listen; `None` where nobody may.
     live: Option<Hub>,
+    search: Option<Search>,
 }
 
 impl Service {
     /// A service over `store`, behind `cache`.
     pub fn new(store: Store, region: Region, cursor_keys: CursorKeys, audio_bucket: Name, cache: Cache) -> Self {
         let (pools, counts) = (Pools::default(), Kept::default());
-        Self { store, cache, region, cursor_keys, audio_bucket, pools, counts, live: None }
+        Self { store, cache, region, cursor_keys, audio_bucket, pools, counts, live: None, search: None }
     }
 }

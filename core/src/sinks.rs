@@ -5,6 +5,8 @@ pub mod invalidation;
 pub mod live;
 pub mod repair;
 
+mod search;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use echoes_shared::Timestamp;
 use futures_util::future::BoxFuture;
 
 use crate::stream::{Record, Sequence, ShardId};
+
+pub use search::SearchSink;
 
 /// The effects, by the names that metrics, dead letters and positions have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

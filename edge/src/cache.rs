@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::rc::Rc;
 
-use echoes_shared::query::{AnalyticsQuery, ListQuery};
+use echoes_shared::query::{AnalyticsQuery, ListQuery, SearchQuery};
 use echoes_shared::wire::Resource;
 use echoes_shared::{EchoId, Emotion, Timestamp};
 
@@ -62,6 +62,8 @@ pub enum Subject {
     Emotions,
     /// Counts over time.
     Analytics,
+    /// What a search found.
+    Search,
 }
 
 impl CacheKey {
@@ -69,6 +71,12 @@ impl CacheKey {
     pub fn of_analytics(query: &AnalyticsQuery) -> Self {
         let text = format!("{}?{}", Resource::Analytics.path(), query.canonical());
         Self { text, subject: Subject::Analytics, shared: true }
+    }
+
+    /// The key of a search.
+    pub fn of_search(query: &SearchQuery) -> Self {
+        let text = format!("{}?{}", Resource::Search.path(), query.canonical());
+        Self { text, subject: Subject::Search, shared: query.cursor.is_none() }
     }
 
     /// The key of another resource, or `None` for one that is never cached.
@@ -93,14 +101,14 @@ impl Subject {
     /// How long it may be served.
     pub const fn lifetime(self) -> Lifetime {
         match self {
-            Self::Feed(_) | Self::Recent => Lifetime::LIST,
+            Self::Feed(_) | Self::Recent | Self::Search => Lifetime::LIST,
             Self::Echo(_) | Self::Emotions | Self::Analytics => Lifetime::OTHER,
         }
     }
 
     /// Whether it is a list of echoes.
     pub const fn is_list(self) -> bool {
-        matches!(self, Self::Feed(_) | Self::Recent)
+        matches!(self, Self::Feed(_) | Self::Recent | Self::Search)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use echoes_shared::query::{AnalyticsQuery, ListQuery, TimelinesQuery};
+use echoes_shared::query::{AnalyticsQuery, ListQuery, SearchQuery, TimelinesQuery};
 use echoes_shared::wire::Resource;
 use echoes_shared::{EchoId, Emotion, Problem, Slug, Timestamp};
 use serde::Deserialize;
@@ -41,6 +41,7 @@ pub fn cached(arrival: Arrival, resource: &Resource, query: Option<&str>) -> Out
         Resource::Analytics => {
             AnalyticsQuery::parse(query, arrival.at).map(|query| Some(CacheKey::of_analytics(&query)))
         }
+        Resource::Search => SearchQuery::parse(query).map(|query| Some(CacheKey::of_search(&query))),
         Resource::Echo(id) if cache::is_gone(*id) => Err(gone()),
         _ => Ok(CacheKey::of(resource, None)),
     };

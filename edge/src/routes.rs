@@ -43,7 +43,12 @@ pub fn route(arrival: Arrival) -> Outcome {
         ("GET" | "HEAD", Resource::Erasure) => write::erasure(arrival),
         (
             "GET" | "HEAD",
-            Resource::Feed(_) | Resource::Recent | Resource::Echo(_) | Resource::Emotions | Resource::Analytics,
+            Resource::Feed(_)
+            | Resource::Recent
+            | Resource::Echo(_)
+            | Resource::Emotions
+            | Resource::Analytics
+            | Resource::Search,
         ) => read::cached(arrival, &resource, query),
         _ => arrival.refuse(Refusal::method_not_allowed(&resource)),
     }

@@ -5,39 +5,47 @@ use std::sync::Arc;
 use crate::cache::Cache;
 use crate::live::Hub;
 use crate::metrics::Metrics;
+use crate::search::Search;
 use crate::service::Service;
-use crate::sinks::Sink;
 use crate::sinks::analytics::Analytics;
 use crate::sinks::invalidation::{Invalidation, Listener};
 use crate::sinks::live::LiveSink;
 use crate::sinks::repair::Repair;
+use crate::sinks::{SearchSink, Sink};
 use crate::store::{Store, TableStream};
 use crate::stream::{Progress, Pump};
 
-/// Reads the store's stream for every sink. `hub` is that of the listeners of a process that serves, and `draws` the service that
-/// draws there at random.
-pub(super) async fn pump(
-    store: &Store,
-    cache: &Cache,
-    hub: Option<Hub>,
-    draws: Option<&Arc<Service>>,
-    metrics: &Metrics,
-) -> Pump {
+/// What the effects reach besides the store and the caches.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    /// The listeners of a process that serves.
+    pub hub: Option<Hub>,
+    /// The service that draws there at random.
+    pub draws: Option<Arc<Service>>,
+    /// The index, where there is one.
+    pub index: Option<Search>,
+}
+
+/// Reads the store's stream for every sink.
+pub(super) async fn pump(store: &Store, cache: &Cache, reach: Reach, metrics: &Metrics) -> Pump {
     let source = Arc::new(TableStream::connect(store).await);
-    Pump::new(source, Arc::new(store.clone()), sinks(store, cache, hub, draws), Progress::new(metrics.clone()))
+    Pump::new(source, Arc::new(store.clone()), sinks(store, cache, reach), Progress::new(metrics.clone()))
 }
 
 /// The sinks: every worker of a region has the same.
-fn sinks(store: &Store, cache: &Cache, hub: Option<Hub>, draws: Option<&Arc<Service>>) -> Vec<Arc<dyn Sink>> {
+fn sinks(store: &Store, cache: &Cache, Reach { hub, draws, index }: Reach) -> Vec<Arc<dyn Sink>> {
     let listener = draws.map(|service| {
-        let service = Arc::clone(service);
         let listener: Listener = Arc::new(move |echo, now| service.note(echo, now));
         listener
     });
-    vec![
+    let mut sinks: Vec<Arc<dyn Sink>> = vec![
         Arc::new(Analytics::new(store.clone(), store.region())),
         Arc::new(Invalidation::new(cache.clone(), listener)),
         Arc::new(Repair::new(store.clone(), cache.clone())),
         Arc::new(LiveSink::new(hub, cache)),
-    ]
+    ];
+    if let Some(index) = index {
+        sinks.push(Arc::new(SearchSink::new(index)));
+    }
+    sinks
 }

@@ -62,6 +62,8 @@ pub(super) enum Source {
     Store,
     /// This process's memory.
     Memory,
+    /// The search index.
+    Index,
 }
 
 impl Source {
@@ -74,6 +76,7 @@ impl Source {
         HeaderValue::from_static(match self {
             Self::Store => page::FROM_STORE,
             Self::Memory => "echoes-l1; hit",
+            Self::Index => "echoes-search; fwd=miss",
         })
     }
 }
@@ -232,6 +235,7 @@ fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
     let text = match source {
         Source::Store => timing(watch),
         Source::Memory => format!("l1;dur={:.2}", watch.millis()),
+        Source::Index => format!("search;dur={:.2}", watch.millis()),
     };
     insert(headers, SERVER_TIMING, &text);
 }

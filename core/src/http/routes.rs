@@ -14,7 +14,8 @@ use echoes_shared::{Problem, Slug};
 
 use super::express::Api;
 use super::{
-    Context, admission, analytics, answer, auth, batch, echoes, emotions, live, observe, status, timelines, users,
+    Context, admission, analytics, answer, auth, batch, echoes, emotions, live, observe, search, status, timelines,
+    users,
 };
 use crate::service::ServiceError;
 
@@ -34,6 +35,7 @@ pub fn api(context: Arc<Context>) -> Api {
         .route(pattern::TIMELINES, get(timelines::several))
         .route(pattern::PERSON_EMOTIONS, get(users::emotions))
         .route(pattern::ANALYTICS, get(analytics::emotions))
+        .route(pattern::SEARCH, get(search::search))
         .route(pattern::ME, delete(users::erase))
         .route(pattern::ERASURE, get(users::erasure))
         .route(pattern::STATUS, get(status::status))

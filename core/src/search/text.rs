@@ -35,11 +35,11 @@ pub fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let mut run_ended_at = None;
     for (start, segment) in spelled.text.split_word_bound_indices() {
-        let (mut at, mut rest) = (start, segment);
+        let (mut at, mut rest, mut after_word) = (start, segment, false);
         while let Some((piece, after)) = split_piece(rest) {
             let (begins, text) = match piece {
                 Piece::Between(text) => (None, text),
-                Piece::Word(text) => (Some(at == start || run_ended_at == Some(at)), text),
+                Piece::Word(text) => (Some(at == start || !after_word), text),
                 Piece::Character(text) => (Some(run_ended_at != Some(at)), text),
             };
             let end = at + text.len();
@@ -47,6 +47,7 @@ pub fn tokens(text: &str) -> Vec<Token> {
                 tokens.push(Token { text: text.to_owned(), at: spelled.origin(at..end), continues: !begins });
             }
             run_ended_at = matches!(piece, Piece::Character(_)).then_some(end);
+            after_word = matches!(piece, Piece::Word(_));
             (at, rest) = (end, after);
         }
     }
@@ -64,7 +65,7 @@ pub fn passages(echo: &Echo) -> Vec<Vec<Token>> {
     texts.map(|text| tokens(text)).filter(|tokens| !tokens.is_empty()).collect()
 }
 
-/// What a stretch of a text without an unspaced character, or one such character, is.
+/// What a stretch of a text is that has neither an unspaced character nor white space in it, or one such character.
 enum Piece<'a> {
     Character(&'a str),
     Word(&'a str),
@@ -73,12 +74,15 @@ enum Piece<'a> {
 
 /// The next piece of a segment, and the rest.
 fn split_piece(segment: &str) -> Option<(Piece<'_>, &str)> {
+    let stands_alone = |c: char| is_unspaced(c) || c.is_whitespace();
     let first = segment.chars().next()?;
-    if is_unspaced(first) {
+    if stands_alone(first) {
         let (character, rest) = segment.split_at(first.len_utf8());
-        return Some((Piece::Character(character), rest));
+        let is_space = first.is_whitespace();
+        return Some((if is_space { Piece::Between(character) } else { Piece::Character(character) }, rest));
     }
-    let end = segment.find(is_unspaced).unwrap_or(segment.len());
+    // A mark after a space belongs to no letter, and UAX #29 leaves the two together.
+    let end = segment.find(stands_alone).unwrap_or(segment.len());
     let end = segment.char_indices().nth(MAX_TOKEN_CHARS).map_or(end, |(longest, _)| end.min(longest));
     let (stretch, rest) = segment.split_at(end);
     let is_word = stretch.contains(char::is_alphanumeric);

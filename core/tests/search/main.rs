@@ -1,4 +1,4 @@
-//! The search suite.
+//! The search suite: the same cases on every kind of index.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,14 +19,31 @@ macro_rules! run {
     };
 }
 
+mod cases;
+mod corpus;
+mod embedded;
 mod opensearch;
 mod proxy;
+mod random;
 mod reindex;
 mod samples;
 mod server;
 mod table;
 
+use std::sync::Arc;
+
+use echoes_core::search::{Embedded, Index};
 use server::Server;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_the_embedded_index() {
+    let fresh = async || {
+        Arc::new(Embedded::open(None, "eu-west-1/EchoesTable", corpus::NOW).await.unwrap()) as Arc<dyn Index>
+    };
+    cases::all(fresh).await;
+    random::all(&*fresh().await).await;
+    embedded::all().await;
+}
 
 /// One server for all of it: it takes ten seconds to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -84,6 +84,8 @@ impl OwnWrites {
                 changed.map(|(_, until)| *until).max(self.deleted_any)
             }
             Subject::Recent => self.changed_any.max(self.deleted_any),
+            // The index hears of what was written a while after the writer's answer, so asking it again at once would not help.
+            Subject::Search => self.deleted_any,
             Subject::Echo(_) | Subject::Emotions | Subject::Analytics => None,
         }
     }
@@ -109,7 +111,7 @@ impl OwnWrites {
             return None;
         }
         let mut list: List<'_> = serde_json::from_slice(body).ok()?;
-        if list.echoes.is_none() && list.timelines.is_none() {
+        if list.echoes.is_none() && list.results.is_none() && list.timelines.is_none() {
             return None;
         }
         self.take_gone_out_of(&mut list);
@@ -118,11 +120,15 @@ impl OwnWrites {
 
     fn is_any_gone(&self, shown: &Shown) -> bool {
         shown.echo_id.is_some_and(|id| self.is_gone(id))
-            || shown.echoes.iter().chain(&shown.timelines).any(|inner| self.is_any_gone(inner))
+            || shown.echo.as_deref().is_some_and(|echo| self.is_any_gone(echo))
+            || [&shown.echoes, &shown.results, &shown.timelines]
+                .into_iter()
+                .flatten()
+                .any(|inner| self.is_any_gone(inner))
     }
 
     fn take_gone_out_of(&self, list: &mut List<'_>) {
-        if let Some(echoes) = &mut list.echoes {
+        for echoes in [&mut list.echoes, &mut list.results].into_iter().flatten() {
             echoes.retain(|echo| !self.any_gone_in(echo.get().as_bytes()));
         }
         list.timelines.iter_mut().flatten().for_each(|list| self.take_gone_out_of(list));
@@ -138,6 +144,9 @@ struct List<'a> {
     user_id: Option<&'a RawValue>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     echoes: Option<Vec<&'a RawValue>>,
+    /// What a search found: an echo each, and what is said of it.
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    results: Option<Vec<&'a RawValue>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     next_cursor: Option<&'a RawValue>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
@@ -151,8 +160,12 @@ struct List<'a> {
 #[serde(rename_all = "camelCase")]
 struct Shown {
     echo_id: Option<EchoId>,
+    /// The echo of a search's result.
+    echo: Option<Box<Shown>>,
     #[serde(default)]
     echoes: Vec<Shown>,
+    #[serde(default)]
+    results: Vec<Shown>,
     #[serde(default)]
     timelines: Vec<Shown>,
 }
@@ -249,6 +262,19 @@ mod tests {
         let rest = writes().without_gone(body(&[GONE, OTHER]).as_bytes()).unwrap();
         assert_eq!(String::from_utf8(rest).unwrap(), body(&[OTHER]));
         assert_eq!(writes().without_gone(body(&[OTHER]).as_bytes()), None);
+    }
+
+    #[wasm_bindgen_test(unsupported = test)]
+    fn a_gone_echo_is_taken_out_of_what_was_found() {
+        let result =
+            |id: &str| format!(r#"{{"echo":{{"echoId":"{id}","metadata":{{"echoId":"{GONE}"}}}},"score":1.5}}"#);
+        let found = |results: &str| format!(r#"{{"results":[{results}],"nextCursor":"c"}}"#);
+        let rest = writes().without_gone(found(&format!("{},{}", result(GONE), result(OTHER))).as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(rest).unwrap(), found(&result(OTHER)));
+        assert_eq!(writes().without_gone(found(&result(OTHER)).as_bytes()), None);
+        let rest = writes().without_gone(found(&result(GONE)).as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(rest).unwrap(), found(""));
+        assert_eq!(writes().outdated_at(Subject::Search), Some(at(5)));
     }
 
     #[wasm_bindgen_test(unsupported = test)]

@@ -40,6 +40,7 @@ mod readme;
 mod recent;
 mod replication;
 mod s3;
+mod search;
 mod shards;
 mod signatures;
 mod stack;
@@ -99,6 +100,7 @@ const SIDE_BY_SIDE: &[&[Entry]] = &[
     locate::TRIALS,
     replication::TRIALS,
     s3::TRIALS,
+    search::TRIALS,
     signatures::TRIALS,
     signatures::FORMS,
     idempotency::TRIALS,

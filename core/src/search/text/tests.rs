@@ -26,7 +26,7 @@ fn texts_are_cut_into_words() {
         ("Ὀδυσσεύς ΟΔΥΣΣΕΥΣ", "οδυσσευσ οδυσσευσ"),
         ("Ёлка Йод", "елка иод"),
         ("İstanbul ISPARTA ırmak", "istanbul isparta irmak"),
-        ("ｈｅｌｌｏ ① ½ ㎏", "hello 1 1 2 kg"),
+        ("ｈｅｌｌｏ ① ½ ㎏ \ti \t\u{93f}", "hello 1 1⁄2 kg i \u{93f}"),
         ("مُحَمَّد محمـد أحمد", "محمد محمد احمد"),
         ("שָׁלוֹם שלום", "שלום שלום"),
         ("می\u{200c}خواهم soft\u{ad}ly", "میخواهم softly"),
@@ -62,7 +62,7 @@ fn a_long_word_goes_on_as_the_next_token() {
 fn a_token_stands_for_what_was_given() {
     let text = "Été à ½ TŌKYŌ 東京 ☔️!";
     let given: Vec<&str> = tokens(text).into_iter().map(|token| &text[token.at]).collect();
-    assert_eq!(given, ["Été", "à", "½", "½", "TŌKYŌ", "東", "京", "☔️"]);
+    assert_eq!(given, ["Été", "à", "½", "TŌKYŌ", "東", "京", "☔️"]);
 }
 
 #[test]

@@ -50,6 +50,12 @@ pub(super) fn process_environment(region: Region, secrets: &Secrets, full: bool)
     inherited().into_iter().chain(variables(region, secrets, full)).collect()
 }
 
+/// Where a core keeps its search index, which goes with the rest of the data. Only the core itself is told: one process uses it.
+pub(super) fn index_folder(state_dir: &Path, region: Region) -> (String, String) {
+    let folder = state_dir.join("data").join("search").join(region.as_str());
+    ("ECHOES_SEARCH_PATH".to_owned(), folder.display().to_string())
+}
+
 /// What every part inherits, and all that a server of another house gets.
 pub(super) fn inherited() -> Vec<(String, String)> {
     INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect()

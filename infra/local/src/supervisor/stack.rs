@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::environment::process_environment;
+use super::environment::{index_folder, process_environment};
 use super::plans::plans;
 use super::stack_file::{StackFile, write_dev_vars};
 use crate::cli::Up;
@@ -66,7 +66,10 @@ impl Stack {
     pub(super) fn new(options: Up, secrets: Secrets, console: Console, deaths: mpsc::Sender<Death>) -> Self {
         let core = |region: Region| {
             let args = ["serve", "--work"].map(str::to_owned);
-            let environment = process_environment(region, &secrets, options.full);
+            let mut environment = process_environment(region, &secrets, options.full);
+            if !options.full {
+                environment.push(index_folder(&options.state, region));
+            }
             let spec = Spec { program: options.binary.clone(), args: args.to_vec(), env: Some(environment) };
             let name = format!("core {region}");
             let admin = url(RegionPorts::of(region).admin);

@@ -1,0 +1,75 @@
+//! Records of every kind on an index in memory.
+
+use std::sync::Arc;
+
+use echoes_shared::query::SearchQuery;
+use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region};
+
+use super::*;
+use crate::search::{Embedded, Index as _, Query};
+use crate::stream::{ShardId, Tombstone};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+
+fn echo(transcript: &str) -> Echo {
+    let content = NewEcho {
+        emotion: Emotion::Happy,
+        s3_url: None,
+        location: None,
+        tags: None,
+        transcript: Some(transcript.to_owned()),
+        detected_mood: None,
+        metadata: None,
+        days_to_live: None,
+    };
+    Echo::create("ana".parse().unwrap(), IdempotencyKey::mint(NOW, &[1; 10]), content, Region::EuWest1)
+}
+
+fn record(sequence: u64, old: Option<Image>, new: Option<Image>) -> Arc<Record> {
+    let sequence = Sequence::parse(&sequence.to_string()).unwrap();
+    Arc::new(Record { sequence, at: NOW, hash: "ana".to_owned(), echo: echo("").echo_id, old, new, expired: false })
+}
+
+fn tombstone() -> Option<Image> {
+    Some(Image::Tombstone(Tombstone { deleted_at: NOW, was: None }))
+}
+
+fn living(transcript: &str, version: u64) -> Option<Image> {
+    Some(Image::Echo(Box::new(Echo { version, ..echo(transcript) })))
+}
+
+#[tokio::test]
+async fn the_index_follows_the_table() {
+    let index = Arc::new(Embedded::open(None, "eu-west-1/EchoesTable", NOW).await.unwrap());
+    let sink = SearchSink::new(index.clone());
+    let found = async |q: &str| {
+        let query = Query::of(&SearchQuery::parse(Some(&format!("q={q}"))).unwrap()).unwrap();
+        index.search(&query, NOW).await.unwrap().hits.len()
+    };
+    let apply = async |records: Vec<Arc<Record>>| {
+        let batch = Batch { shard: ShardId::new("s"), records, now: NOW };
+        assert_eq!(sink.apply(&batch).await, Ok(Vec::new()));
+    };
+    let created = record(1, None, living("rain", 1));
+    let edited = record(2, living("rain", 1), living("sun", 2));
+    let deleted = record(3, living("sun", 2), tombstone());
+    apply(vec![created.clone()]).await;
+    assert_eq!((found("rain").await, found("sun").await), (1, 0));
+    apply(vec![edited.clone()]).await;
+    assert_eq!((found("rain").await, found("sun").await), (0, 1));
+    apply(vec![created.clone(), edited.clone()]).await;
+    assert_eq!((found("rain").await, found("sun").await), (0, 1), "given again");
+    apply(vec![created.clone(), edited.clone(), deleted, created, edited]).await;
+    assert_eq!((found("rain").await, found("sun").await), (0, 0), "a delete stays");
+    apply(vec![record(4, tombstone(), living("sun", 3)), record(5, tombstone(), None)]).await;
+    assert_eq!(found("sun").await, 0, "whatever wins over it in the table");
+    assert_eq!(index.stats().await.unwrap().gone, 1);
+}
+
+#[test]
+fn what_nobody_sees_is_no_document() {
+    assert_eq!(document(&record(1, living("rain", 1), living("rain", 1)), NOW), None);
+    assert_eq!(document(&record(1, tombstone(), None), NOW), None);
+    let removed = document(&record(1, living("rain", 1), None), NOW);
+    assert_eq!(removed, Some(Document::gone(echo("").echo_id, NOW)));
+}

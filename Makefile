@@ -51,6 +51,10 @@ bench-store: setup-test ## What the store costs, beside the same work without it
 bench-cache: setup-bench ## What the caches give, beside nginx, FastAPI and a bare Redis (ARGS: served shared stampede)
 	@infra/setup/bench-cache.sh $(ARGS)
 
+.PHONY: bench-stream
+bench-stream: setup-bench ## What the stream's work takes and how soon it is seen, beside a poller in Python (ARGS: throughput lag)
+	@infra/setup/bench-stream.sh $(ARGS)
+
 .PHONY: lint
 lint: setup-ci ## Formatting, clippy, docs, licences, boundaries; warnings are errors
 	cargo fmt --all --check

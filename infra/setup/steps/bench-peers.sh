@@ -1,7 +1,7 @@
-# What the caches are raced against: nginx and FastAPI, under a load by wrk.
+# What the caches and the stream are raced against: nginx and FastAPI under a load by wrk, a poller in Python.
 # shellcheck shell=bash
 
-title() { echo "nginx, wrk, FastAPI"; }
+title() { echo "nginx, wrk, FastAPI, clients of OpenSearch and DynamoDB"; }
 
 BENCH_REQUIREMENTS=$SETUP/python/bench-requirements.txt
 BENCH_VENV=$CACHE/bench-venv

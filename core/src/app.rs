@@ -4,6 +4,7 @@ mod effects;
 mod schema;
 mod sole;
 mod warm;
+mod worker;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,14 +21,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
-use crate::config::{CacheConfig, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
+use crate::config::{ServeConfig, WorkConfig};
 use crate::http::{self, Context, Readiness};
 use crate::live::{self, Hub};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
 use crate::stream::Pump;
-use crate::work::{self, Round};
+use crate::work;
 use schema::Schema;
 use sole::Sole;
 use warm::Warmer;
@@ -39,6 +40,8 @@ const _: () = assert!(DRAIN_TIMEOUT.as_millis() > echoes_shared::policy::REQUEST
 const CONNECTIONS_PER_REQUEST: usize = 8;
 /// Connections to the admin port.
 const ADMIN_CONNECTIONS: usize = 32;
+
+pub use worker::{retry_dead_letters, work, work_once};
 
 /// Why a core could not start or go on.
 #[derive(Debug)]
@@ -80,12 +83,19 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     live::follow(&hub, &cache);
     let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
     let service = Arc::new(service.with_live(hub.clone()));
-    let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
+    let work = match work {
+        Some(work) => {
+            Some((work, effects::pump(&store, &cache, Some(hub.clone()), Some(&service), &metrics).await))
+        }
+        None => None,
+    };
+    let streams = work.as_ref().map(|(_, pump)| pump.progress().clone());
+    let readiness = Arc::new(Readiness::new(effects::service_answers(&service), metrics.clone(), streams));
     let context = Arc::new(Context {
         service: Arc::clone(&service),
         verifier: Verifier::new(config.edge_keys, region),
         permits: Arc::new(Semaphore::new(config.max_in_flight)),
-        metrics: metrics.clone(),
+        metrics,
         region,
     });
 
@@ -117,12 +127,6 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
     let warmer = Warmer { service, cache: cache.clone() };
-    let work = match work {
-        Some(work) => {
-            Some((work, effects::pump(&store, &cache, Some(hub.clone()), Some(&warmer.service), &metrics).await))
-        }
-        None => None,
-    };
     let mut beside = tokio::spawn(beside(store, warmer, tables, Arc::clone(&readiness), work, stopped));
 
     tokio::select! {
@@ -184,57 +188,6 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
         Ok(Err(error)) => error,
         ended => ServeError(format!("{part} ended by itself: {ended:?}")),
     }
-}
-
-/// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
-pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache).await?;
-    let (stop, stopped) = watch::channel(false);
-    tokio::select! {
-        settled = schema::settle(&store) => settled?,
-        signalled = termination() => return signalled,
-    }
-    tracing::info!("working");
-    let mut working = tokio::spawn(async {
-        work::run(store, cache, config.work, pump, stopped).await;
-        Ok(())
-    });
-    tokio::select! {
-        ended = &mut working => return Err(ended_early("the work", ended)),
-        signalled = termination() => signalled?,
-    }
-    tracing::info!("stopping");
-    let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN_TIMEOUT, working).await.is_err() {
-        tracing::warn!("a job did not end in time");
-    }
-    Ok(())
-}
-
-/// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
-pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache).await?;
-    if let Schema::Unknown(cause) = schema::ask(&store).await? {
-        return Err(ServeError(cause));
-    }
-    let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, stopped));
-    tokio::select! {
-        done = &mut rounds => return Ok(done),
-        signalled = termination() => signalled?,
-    }
-    let _ = stop.send(true);
-    Ok(rounds.await)
-}
-
-/// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and the stream.
-async fn connect(config: StoreConfig, cache: &CacheConfig) -> Result<(Store, Cache, Pump), ServeError> {
-    let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
-    let store = Store::connect(config, metrics.clone()).await;
-    cache.start(&store);
-    let pump = effects::pump(&store, &cache, None, None, &metrics).await;
-    Ok((store, cache, pump))
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

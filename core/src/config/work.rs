@@ -1,5 +1,7 @@
 //! The environment of the work beside serving.
 
+use std::net::SocketAddr;
+
 use super::{CacheConfig, ConfigError, Environment, StoreConfig, read_log_filter};
 
 /// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: five echoes a second, or three times
@@ -38,6 +40,8 @@ pub struct WorkerConfig {
     pub work: WorkConfig,
     /// Through which the serving processes are told what was deleted: Redis, where there is one.
     pub cache: CacheConfig,
+    /// `ECHOES_ADMIN_LISTEN` (none): health, readiness and metrics, unsigned, while it works for ever.
+    pub admin_listen: Option<SocketAddr>,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -49,6 +53,7 @@ impl WorkerConfig {
             store: StoreConfig::read(environment)?,
             work: WorkConfig::read(environment)?,
             cache: CacheConfig::read(environment)?.for_telling(),
+            admin_listen: environment.optional("ECHOES_ADMIN_LISTEN")?,
             log_filter: read_log_filter(environment)?,
         })
     }

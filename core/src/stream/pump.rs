@@ -13,7 +13,7 @@ use super::host::Backoff;
 use super::lease::{RENEWAL, VALID, Watch};
 use super::lineage::{self, Owner, Step, View};
 use super::shard::{Ended, Parts, Shard};
-use super::{Claim, Host, Listing, Positions, Progress, Row, Rows, ShardId, Source, State};
+use super::{Claim, Host, Letter, Listing, Positions, Progress, Row, Rows, ShardId, Source, State};
 use crate::sinks::Sink;
 use crate::store::StoreError;
 
@@ -111,6 +111,12 @@ impl Pump {
         &self.parts.progress
     }
 
+    /// Its sinks.
+    #[must_use]
+    pub fn sinks(&self) -> &[Arc<dyn Sink>] {
+        &self.parts.sinks
+    }
+
     fn millis(&self) -> u64 {
         self.parts.host.monotonic_millis()
     }
@@ -201,6 +207,9 @@ impl Pump {
         let steps = lineage::steps(&view);
         let mut idle = reading.is_empty();
         for step in steps {
+            if let Step::Begin { parents, .. } = &step {
+                self.mourn(lineage::never_read(&listing, &rows, parents)).await?;
+            }
             idle &= !self.step(until, memory, &listing, step).await?;
         }
         for gone in workers.iter().filter(|beat| memory.watch.silent(&beat.worker, now_millis) >= FORGET) {
@@ -232,6 +241,20 @@ impl Pump {
             waits.then(|| (row.shard.clone(), memory.watch.unchanged(row, now_millis)))
         };
         self.parts.progress.unread(rows.iter().filter_map(waits).collect());
+    }
+
+    /// Sets down for every sink that a shard came and went unread.
+    async fn mourn(&self, shards: Vec<&ShardId>) -> Result<(), StoreError> {
+        const REASON: &str = "the shard was never read, and is not kept any more";
+        for shard in shards {
+            tracing::error!(%shard, reason = REASON, "records were lost");
+            for sink in &self.parts.sinks {
+                let letter = Letter::trimmed(sink.name(), shard, None, REASON, self.parts.host.now());
+                self.parts.rows.set_aside(&letter).await?;
+                self.parts.progress.metrics().stream_records(sink.name().as_str(), "trimmed", 1);
+            }
+        }
+        Ok(())
     }
 
     /// Takes a step; whether it was one that leaves something to wait for.

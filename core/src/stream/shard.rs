@@ -53,6 +53,8 @@ pub(super) struct Shard {
     pub claim: Claim,
     pub lease: Lease,
     pub lanes: Vec<Lane>,
+    /// How far sinks are that only another version of this program has.
+    others: Positions,
     head: Mutex<Head>,
     /// A lane is fed by the first reader again, or by the second one.
     pub wake_main: Notify,
@@ -87,6 +89,9 @@ impl Shard {
         for lane in &lanes {
             lane.join(position.as_ref());
         }
+        let own = |name: &str| lanes.iter().any(|lane| lane.sink.name().as_str() == name);
+        let others = row.positions.iter().filter(|(name, _)| !own(name));
+        let others = others.map(|(name, at)| (name.clone(), at.clone())).collect();
         let head = Head { position, polled_millis: asked_millis, caught_up: row.caught_up, ..Head::default() };
         Self {
             parts,
@@ -94,6 +99,7 @@ impl Shard {
             claim,
             lease: Lease::asked(asked_millis),
             lanes,
+            others,
             head: Mutex::new(head),
             wake_main: Notify::new(),
             wake_behind: Notify::new(),
@@ -242,7 +248,7 @@ impl Shard {
 
     fn positions(&self) -> Positions {
         let position = |lane: &Lane| Some((lane.sink.name().as_str().to_owned(), lane.durable()?));
-        self.lanes.iter().filter_map(position).collect()
+        self.others.clone().into_iter().chain(self.lanes.iter().filter_map(position)).collect()
     }
 
     fn report(&self) {

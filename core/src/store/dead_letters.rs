@@ -203,7 +203,7 @@ mod tests {
         images.new = Some(tombstone.map(|(name, value)| (name.to_owned(), value)).into());
         let readable = of_item(&to_item(&letter(Some(raw(&images))))).unwrap();
         let record = readable.record.unwrap();
-        assert_eq!((record.echo, record.hash.as_str(), record.old), (id, "ana", None));
+        assert_eq!((record.echo, record.hash.as_str(), &record.old), (id, "ana", &None));
         assert!(record.new_echo().is_none() && record.new.is_some());
     }
 

@@ -183,7 +183,7 @@ impl Lane {
         state.feed == Feed::Behind
     }
 
-    /// Feeds it as all that keep up, if it has been given all up to `head` and is fed as one that is behind, or if `force`.
+    /// Feeds it as all that keep up, if it has been given all up to `head` and is fed as one that is behind.
     pub(super) fn join(&self, head: Option<&Sequence>) -> bool {
         let mut state = self.lock();
         let joins = state.feed == Feed::Behind && state.given.as_ref() >= head;
@@ -191,6 +191,11 @@ impl Lane {
             state.feed = Feed::Main;
         }
         joins
+    }
+
+    /// The time of the last record that was applied, if any was.
+    pub(super) fn durable_at(&self) -> Option<Timestamp> {
+        self.lock().durable_at
     }
 
     pub(super) fn look(&self) -> Look {

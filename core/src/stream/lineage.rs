@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use echoes_shared::Timestamp;
+
 use super::{Listing, Row, ShardId, State};
 
 /// What a worker knows when it decides.
@@ -98,6 +100,12 @@ pub(super) fn never_read<'a>(listing: &Listing, rows: &[(Row, Owner)], parents: 
     };
     // A stream without any row is read from its oldest shard on, whose parents were never anybody's.
     if rows.is_empty() { Vec::new() } else { parents.iter().filter(|parent| !is_known(parent)).collect() }
+}
+
+/// A time before which nothing was made that follows these shards; `None` where none of them is known.
+pub(super) fn unread_since(rows: &[(Row, Owner)], parents: &[ShardId]) -> Option<Timestamp> {
+    let known = rows.iter().filter(|(row, _)| parents.contains(&row.shard));
+    known.filter_map(|(row, _)| row.caught_up).min()
 }
 
 /// Rows of shards that have been applied and are not listed any more. A row whose children have not begun yet stays, since

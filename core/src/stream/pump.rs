@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use echoes_shared::hex;
+use echoes_shared::{Timestamp, hex};
 use futures_util::future::BoxFuture;
 use rand::RngExt as _;
 use tokio::sync::{Notify, watch};
@@ -207,10 +207,12 @@ impl Pump {
         let steps = lineage::steps(&view);
         let mut idle = reading.is_empty();
         for step in steps {
+            let mut since = None;
             if let Step::Begin { parents, .. } = &step {
                 self.mourn(lineage::never_read(&listing, &rows, parents)).await?;
+                since = Some(lineage::unread_since(&rows, parents).unwrap_or_else(|| self.parts.host.now()));
             }
-            idle &= !self.step(until, memory, &listing, step).await?;
+            idle &= !self.step(until, memory, &listing, step, since).await?;
         }
         for gone in workers.iter().filter(|beat| memory.watch.silent(&beat.worker, now_millis) >= FORGET) {
             self.parts.rows.leave(&gone.worker, Some(gone.beat)).await?;
@@ -257,13 +259,15 @@ impl Pump {
         Ok(())
     }
 
-    /// Takes a step; whether it was one that leaves something to wait for.
+    /// Takes a step; whether it was one that leaves something to wait for. `since` is a time before which nothing of a shard
+    /// that begins was made.
     async fn step(
         &self,
         until: Until,
         memory: &mut Memory,
         listing: &Listing,
         step: Step,
+        since: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         match step {
             Step::Begin { shard, parents } => {
@@ -275,7 +279,7 @@ impl Pump {
                     fence: 1,
                     beat: 0,
                     positions: Positions::new(),
-                    caught_up: None,
+                    caught_up: since,
                 };
                 let asked_millis = self.millis();
                 if self.parts.rows.begin(&listing.label, &row).await? {

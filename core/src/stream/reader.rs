@@ -29,6 +29,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// delays have the hour between.
 const KEPT_MILLIS: u64 = 23 * 60 * 60 * 1_000;
 
+/// What is said where a shard is read from its oldest record on, and that is not asked for by its place.
+const OLDEST: &str = "the shard's first records may not be kept any more";
+
 /// A way through a shard.
 struct Cursor {
     after: Option<Sequence>,
@@ -114,6 +117,9 @@ fn next_pause(last: Duration, records: usize, bytes: usize) -> Duration {
 /// Reads for all sinks that keep up, to the end of the shard; it never returns.
 pub(super) async fn main(shard: &Shard) {
     let mut cursor = Cursor::after(shard.head().position.clone());
+    if cursor.after.is_none() {
+        missed(shard, Feed::Main, OLDEST).await;
+    }
     loop {
         // Without anybody to give it to, nothing is read.
         while !shard.lanes.iter().any(|lane| lane.feed() == Feed::Main) {
@@ -177,6 +183,9 @@ pub(super) async fn behind(shard: &Shard) {
 /// Reads from the hindmost on until all of them keep up, or one of them has been left behind again, or another one has come.
 async fn catch_up(shard: &Shard, lanes: &[&Lane]) {
     let mut cursor = Cursor::after(lanes.iter().map(|lane| lane.given()).min().flatten());
+    if cursor.after.is_none() {
+        missed(shard, Feed::Behind, OLDEST).await;
+    }
     loop {
         join(shard, lanes);
         let left = |lane: &Lane| lane.feed() == Feed::Behind;
@@ -260,12 +269,11 @@ fn count_skipped(shard: &Shard, lane: &Lane, feed: Feed, skipped: usize) {
     }
 }
 
-/// Sets down for each of those sinks that it missed something, unless nothing can have followed its position for a day.
+/// Sets down for each of those sinks that it missed something, unless all that it has not applied is younger than what is kept.
 async fn missed(shard: &Shard, feed: Feed, reason: &str) {
     let now = shard.host().now();
     let caught_up = shard.head().caught_up;
     if caught_up.is_some_and(|at| now.millis_since(at) < KEPT_MILLIS) {
-        tracing::info!(shard = %shard.id(), "the shard is read from its oldest record on; nothing was missed");
         return;
     }
     for lane in shard.lanes.iter().filter(|lane| lane.feed() == feed) {

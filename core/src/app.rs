@@ -84,9 +84,7 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
     let service = Arc::new(service.with_live(hub.clone()));
     let work = match work {
-        Some(work) => {
-            Some((work, effects::pump(&store, &cache, Some(hub.clone()), Some(&service), &metrics).await))
-        }
+        Some(work) => Some((work, effects::pump(&store, &cache, Some(hub.clone()), Some(&service), &metrics).await)),
         None => None,
     };
     let streams = work.as_ref().map(|(_, pump)| pump.progress().clone());

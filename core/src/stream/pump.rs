@@ -217,7 +217,11 @@ impl Pump {
         for gone in workers.iter().filter(|beat| memory.watch.silent(&beat.worker, now_millis) >= FORGET) {
             self.parts.rows.leave(&gone.worker, Some(gone.beat)).await?;
         }
-        Ok(until == Until::Drained && idle)
+        // Another's shard is its own to drain if it lives, and that takes a while to see.
+        let unclear = |(row, owner): &(Row, Owner)| {
+            row.state == State::Open && *owner == Owner::Living && !memory.watch.moves(row)
+        };
+        Ok(until == Until::Drained && idle && !rows.iter().any(unclear))
     }
 
     /// Whose each row is, as far as this worker has seen.

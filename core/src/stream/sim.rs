@@ -189,7 +189,8 @@ fn check(run: &Run, seed: u64) {
                 }
                 What::Record(record) if known.contains(&(shard.clone(), entry.sequence.clone())) => {
                     let refused = sink == SinkName::Repair && World::is_poison(record);
-                    assert_eq!(own(LetterKind::Refused), refused, "seed {seed}: {sink} {shard} {entry:?}");
+                    let fits = own(LetterKind::Refused) == refused || (refused && missed);
+                    assert!(fits, "seed {seed}: {sink} {shard} {entry:?}");
                 }
                 What::Record(record) => {
                     assert!(missed, "seed {seed}: {sink} never had {shard} {entry:?}, and no letter says so");
@@ -203,8 +204,12 @@ fn check(run: &Run, seed: u64) {
         assert!(!letters.iter().any(|letter| letter.kind == LetterKind::Trimmed), "seed {seed}: nothing was trimmed");
     }
 
+    // What was in hand when records were lost may have been counted in part.
+    let counts = !letters.iter().any(|one| one.sink == SinkName::Analytics && one.kind == LetterKind::Trimmed);
     let analytics = state.given.get(&SinkName::Analytics).unwrap_or(&empty);
-    assert_eq!(counted(&state.counters), implied(analytics, &written), "seed {seed}: counters");
+    if counts {
+        assert_eq!(counted(&state.counters), implied(analytics, &written), "seed {seed}: counters");
+    }
     let mut living: BTreeMap<Emotion, i64> = BTreeMap::new();
     for item in 0..run.script.items() {
         let image = run.script.read(item);
@@ -226,7 +231,7 @@ fn check(run: &Run, seed: u64) {
             assert_eq!(*cached, run.script.read(item), "seed {seed}: item {item} in the cache");
         }
     }
-    if lost.is_empty() {
+    if counts {
         let all = counted(&state.counters).remove(&Counter::All).unwrap_or_default();
         assert_eq!(all.living, living, "seed {seed}: the counters say what the table says");
     }

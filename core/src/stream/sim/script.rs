@@ -95,11 +95,13 @@ impl Script {
         state.shards.iter().flat_map(of).collect()
     }
 
-    /// The last record of each shard that is listed and open.
+    /// The last record of each open shard, if it is still kept.
     pub fn open_ends(&self) -> Vec<(ShardId, Option<Sequence>)> {
         let state = self.state();
         let open = state.shards.iter().filter(|shard| shard.closed_millis.is_none());
-        open.map(|shard| (shard.id.clone(), shard.entries.last().map(|entry| entry.sequence.clone()))).collect()
+        let last =
+            |shard: &Shard| shard.entries.get(self.horizon(shard)..)?.last().map(|entry| entry.sequence.clone());
+        open.map(|shard| (shard.id.clone(), last(shard))).collect()
     }
 
     /// How many items there have been at most.

@@ -11,6 +11,8 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 # How often `make soak` kills.
 export ROUNDS ?= 50
+# Runs of `make sim`.
+SEEDS ?= 10000
 # For how long it breaks the caches.
 export MINUTES ?= 10
 
@@ -42,6 +44,10 @@ test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-
 .PHONY: soak
 soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps (ROUNDS=50), caches (MINUTES=10); half a minute of throttling
 	@infra/setup/run-tests.sh soak
+
+.PHONY: sim
+sim: ## The stream's workers in virtual time, killed and frozen at any await (SEEDS=10000 runs)
+	ECHOES_SIM_SEEDS=$(SEEDS) cargo test --release -p echoes-core --lib stream::sim -- --nocapture
 
 .PHONY: bench-store
 bench-store: setup-test ## What the store costs, beside the same work without it (ARGS=--large: with a million echoes)

@@ -5,6 +5,7 @@ mod schema;
 mod search;
 mod sole;
 mod warm;
+mod worker;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,14 +22,14 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
-use crate::config::{CacheConfig, OpenSearchUrl, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
+use crate::config::{ServeConfig, WorkConfig};
 use crate::http::{self, Context, Readiness};
 use crate::live::{self, Hub};
 use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::store::Store;
 use crate::stream::Pump;
-use crate::work::{self, Round};
+use crate::work;
 use effects::Reach;
 use schema::Schema;
 use search::OwnIndex;
@@ -42,6 +43,8 @@ const _: () = assert!(DRAIN_TIMEOUT.as_millis() > echoes_shared::policy::REQUEST
 const CONNECTIONS_PER_REQUEST: usize = 8;
 /// Connections to the admin port.
 const ADMIN_CONNECTIONS: usize = 32;
+
+pub use worker::{retry_dead_letters, work, work_once};
 
 /// Why a core could not start or go on.
 #[derive(Debug)]
@@ -92,12 +95,20 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let index = search::server(config.opensearch, region)?.or_else(|| own_index.as_ref().map(OwnIndex::shared));
     let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
     let service = Arc::new(service.with_live(hub.clone()).with_search(index.clone()));
-    let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
+    let work = match work {
+        Some(work) => {
+            let reach = Reach { hub: Some(hub.clone()), draws: Some(Arc::clone(&service)), index };
+            Some((work, effects::pump(&store, &cache, reach, &metrics).await))
+        }
+        None => None,
+    };
+    let streams = work.as_ref().map(|(_, pump)| pump.progress().clone());
+    let readiness = Arc::new(Readiness::new(effects::service_answers(&service), metrics.clone(), streams));
     let context = Arc::new(Context {
         service: Arc::clone(&service),
         verifier: Verifier::new(config.edge_keys, region),
         permits: Arc::new(Semaphore::new(config.max_in_flight)),
-        metrics: metrics.clone(),
+        metrics,
         region,
     });
 
@@ -129,13 +140,6 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
     let warmer = Warmer { service, cache: cache.clone() };
-    let work = match work {
-        Some(work) => {
-            let reach = Reach { hub: Some(hub.clone()), draws: Some(Arc::clone(&warmer.service)), index };
-            Some((work, effects::pump(&store, &cache, reach, &metrics).await))
-        }
-        None => None,
-    };
     let beside_it = beside(store, warmer, tables, Arc::clone(&readiness), work, own_index, stopped);
     let mut beside = tokio::spawn(beside_it);
 
@@ -204,62 +208,6 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
         Ok(Err(error)) => error,
         ended => ServeError(format!("{part} ended by itself: {ended:?}")),
     }
-}
-
-/// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
-pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache, config.opensearch).await?;
-    let (stop, stopped) = watch::channel(false);
-    tokio::select! {
-        settled = schema::settle(&store) => settled?,
-        signalled = termination() => return signalled,
-    }
-    tracing::info!("working");
-    let mut working = tokio::spawn(async {
-        work::run(store, cache, config.work, pump, stopped).await;
-        Ok(())
-    });
-    tokio::select! {
-        ended = &mut working => return Err(ended_early("the work", ended)),
-        signalled = termination() => signalled?,
-    }
-    tracing::info!("stopping");
-    let _ = stop.send(true);
-    if tokio::time::timeout(DRAIN_TIMEOUT, working).await.is_err() {
-        tracing::warn!("a job did not end in time");
-    }
-    Ok(())
-}
-
-/// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
-pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache, config.opensearch).await?;
-    if let Schema::Unknown(cause) = schema::ask(&store).await? {
-        return Err(ServeError(cause));
-    }
-    let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, stopped));
-    tokio::select! {
-        done = &mut rounds => return Ok(done),
-        signalled = termination() => signalled?,
-    }
-    let _ = stop.send(true);
-    Ok(rounds.await)
-}
-
-/// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and the stream.
-async fn connect(
-    config: StoreConfig,
-    cache: &CacheConfig,
-    opensearch: Option<OpenSearchUrl>,
-) -> Result<(Store, Cache, Pump), ServeError> {
-    let index = search::server(opensearch, config.region)?;
-    let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
-    let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
-    let store = Store::connect(config, metrics.clone()).await;
-    cache.start(&store);
-    let pump = effects::pump(&store, &cache, Reach { index, ..Reach::default() }, &metrics).await;
-    Ok((store, cache, pump))
 }
 
 async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, ServeError> {

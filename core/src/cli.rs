@@ -1,6 +1,7 @@
 //! The command line: which role a process plays. Each subcommand's arguments and words stand in a file of its own.
 
 mod analytics;
+mod dead_letters;
 mod export;
 mod import;
 mod progress;
@@ -41,12 +42,14 @@ enum Command {
     ///
     /// Without ECHOES_REDIS_URL one process serves a region, and a second one does not start, with or without it.
     Serve(serve::ServeArgs),
-    /// Do the work beside serving until SIGTERM: take echoes past 90 days out of the recent index, erase people.
+    /// Do the work beside serving until SIGTERM: read the table's stream for all that follows from a change, take echoes past 90
+    /// days out of the recent index, erase people.
     ///
     /// Needs ECHOES_REGION; knows ECHOES_SWEEP_UNITS_PER_SECOND (25; units that the sweep may consume in a second, 0 is
     /// off), ECHOES_REGIONS (all four; those that an erasure waits for), ECHOES_REDIS_URL (through which it tells the serving
-    /// processes what it changed), ECHOES_OPENSEARCH_URL (where it puts what they search), ECHOES_TABLE, ECHOES_OPS_TABLE,
-    /// ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables. Without `--once` it needs those two as well.
+    /// processes what it changed), ECHOES_OPENSEARCH_URL (where it puts what they search), ECHOES_ADMIN_LISTEN (none; health,
+    /// readiness and metrics), ECHOES_TABLE, ECHOES_OPS_TABLE, ECHOES_LOCAL_TABLE, RUST_LOG and the AWS SDK's own variables.
+    /// Without `--once` it needs ECHOES_REDIS_URL and ECHOES_OPENSEARCH_URL as well.
     Work(work::WorkArgs),
     /// Create, describe or check this region's tables, or grow the shards of a list.
     ///

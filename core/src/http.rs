@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use crate::metrics::Metrics;
 use crate::service::Service;
 
-pub use admin::{Readiness, admin};
+pub use admin::{Readiness, StoreProbe, admin};
 pub use express::Api;
 pub use listen::serve;
 pub use routes::api;

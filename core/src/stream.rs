@@ -15,10 +15,12 @@ mod reader;
 pub mod record;
 mod rows;
 mod shard;
+#[cfg(test)]
+mod sim;
 mod source;
 
 pub use host::{Host, TokioHost};
-pub use letters::{Letter, LetterKind};
+pub use letters::{Letter, LetterKind, Retried, retry};
 pub use progress::{Progress, Standing};
 pub use pump::{Pump, Until};
 pub use record::{Image, Record, Sequence, ShardId, Tombstone};

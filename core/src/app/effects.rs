@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::cache::Cache;
+use crate::http::StoreProbe;
 use crate::live::Hub;
 use crate::metrics::Metrics;
 use crate::search::Search;
@@ -48,4 +49,22 @@ fn sinks(store: &Store, cache: &Cache, Reach { hub, draws, index }: Reach) -> Ve
         sinks.push(Arc::new(SearchSink::new(index)));
     }
     sinks
+}
+
+/// Whether the store of a process that serves answers.
+pub(super) fn service_answers(service: &Arc<Service>) -> StoreProbe {
+    let service = Arc::clone(service);
+    Box::new(move |now| {
+        let service = Arc::clone(&service);
+        Box::pin(async move { service.store_answers(now).await.map_err(|error| error.to_string()) })
+    })
+}
+
+/// Whether the store of a process that only works answers.
+pub(super) fn store_answers(store: &Store) -> StoreProbe {
+    let store = store.clone();
+    Box::new(move |_| {
+        let store = store.clone();
+        Box::pin(async move { store.probe().await.map_err(|error| error.to_string()) })
+    })
 }

@@ -1,17 +1,21 @@
-//! `echoes work`: the jobs beside serving, for ever or for one round.
+//! `echoes work`: the jobs beside serving, for ever or for one round, and what they could not do.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
+use super::dead_letters::DeadLettersArgs;
 use crate::app;
 use crate::config::{Environment, WorkerConfig};
 use crate::work::{Ended, Round};
 
 /// `echoes work`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct WorkArgs {
+    #[command(subcommand)]
+    command: Option<WorkCommand>,
     /// Run one full round of every job, say what each did, and exit.
     #[arg(long)]
     once: bool,
@@ -20,8 +24,17 @@ pub(super) struct WorkArgs {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum WorkCommand {
+    /// Records of the stream that were set aside because they could not be applied.
+    DeadLetters(DeadLettersArgs),
+}
+
 impl WorkArgs {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        if let Some(WorkCommand::DeadLetters(args)) = self.command {
+            return args.run().await;
+        }
         if !self.once {
             let config = WorkerConfig::read_for_ever(&Environment::process()).map_err(Failure::usage)?;
             app::log_as_json(EnvFilter::new(&config.log_filter));

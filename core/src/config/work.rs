@@ -1,5 +1,7 @@
 //! The environment of the work beside serving.
 
+use std::net::SocketAddr;
+
 use super::{CacheConfig, ConfigError, Environment, OpenSearchUrl, StoreConfig, read_log_filter};
 
 /// Units a second of the sweep unless `ECHOES_SWEEP_UNITS_PER_SECOND` says otherwise: five echoes a second, or three times
@@ -40,6 +42,8 @@ pub struct WorkerConfig {
     pub cache: CacheConfig,
     /// Where what the stream tells is put to be found.
     pub opensearch: Option<OpenSearchUrl>,
+    /// `ECHOES_ADMIN_LISTEN` (none): health, readiness and metrics, unsigned, while it works for ever.
+    pub admin_listen: Option<SocketAddr>,
     /// `RUST_LOG` (`info`): what is logged.
     pub log_filter: String,
 }
@@ -52,6 +56,7 @@ impl WorkerConfig {
             work: WorkConfig::read(environment)?,
             cache: CacheConfig::read(environment)?.for_telling(),
             opensearch: OpenSearchUrl::read(environment)?,
+            admin_listen: environment.optional("ECHOES_ADMIN_LISTEN")?,
             log_filter: read_log_filter(environment)?,
         })
     }

@@ -7,28 +7,34 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use echoes_shared::Timestamp;
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::service::Service;
+use crate::stream::Progress;
+
+/// Asks whether the store answers, and why not.
+pub type StoreProbe = Box<dyn Fn(Timestamp) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What readiness depends on.
-#[derive(Debug)]
 pub struct Readiness {
-    service: Arc<Service>,
+    store: StoreProbe,
     metrics: Metrics,
+    /// `None` in a process that does not read the stream.
+    streams: Option<Progress>,
     checked: AtomicBool,
     warm: AtomicBool,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    /// Ready as long as the store of `service` answers, once its tables are known to fit and its caches are warm.
-    pub fn new(service: Arc<Service>, metrics: Metrics) -> Self {
+    /// Ready as long as the store answers and the stream gets on, once the tables are known to fit and the caches are warm.
+    pub fn new(store: StoreProbe, metrics: Metrics, streams: Option<Progress>) -> Self {
         let no = || AtomicBool::new(false);
-        Self { service, metrics, checked: no(), warm: no(), draining: no() }
+        Self { store, metrics, streams, checked: no(), warm: no(), draining: no() }
     }
 
     /// The tables are those that this program expects.
@@ -57,14 +63,18 @@ pub fn admin(readiness: Arc<Readiness>) -> Router {
 }
 
 async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
-    let dynamodb = match readiness.service.store_answers(clock::now()).await {
+    let dynamodb = match (readiness.store)(clock::now()).await {
         Ok(()) => "ok".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => error,
+    };
+    let (flows, streams) = match &readiness.streams {
+        Some(progress) => progress.readiness(),
+        None => (true, "not read by this process".to_owned()),
     };
     let draining = readiness.draining.load(Ordering::Relaxed);
     let checked = readiness.checked.load(Ordering::Relaxed);
     let warm = readiness.warm.load(Ordering::Relaxed);
-    let ready = dynamodb == "ok" && checked && warm && !draining;
+    let ready = dynamodb == "ok" && checked && warm && flows && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = serde_json::json!({
         "ready": ready,
@@ -73,6 +83,7 @@ async fn ready(State(readiness): State<Arc<Readiness>>) -> Response {
             "dynamodb": dynamodb,
             "tables": if checked { "ok" } else { "not checked yet" },
             "caches": if warm { "ok" } else { "not warm yet" },
+            "streams": streams,
         },
     });
     (status, Json(body)).into_response()

@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// Deletes an item of `EchoesLocal`, of a beat or whatever it is.
-    async fn delete_unchanged(&self, key: Item, beat: Option<u64>) -> Result<(), StoreError> {
+    pub(super) async fn delete_unchanged(&self, key: Item, beat: Option<u64>) -> Result<(), StoreError> {
         const OPERATION: &str = "DeleteItem";
         let request =
             self.client.delete_item().table_name(self.local()).set_key(Some(key)).return_consumed_capacity(INDEXES);

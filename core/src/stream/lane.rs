@@ -9,12 +9,13 @@ use tokio::sync::Notify;
 use super::{Entry, Sequence};
 use crate::sinks::Sink;
 
-/// Records that a queue holds before it takes another page: with the last page, four of the largest.
-const MAX_QUEUED: usize = 3_000;
+/// Records that a queue holds before it takes another page: with the last page, four of the largest. In the simulation so few
+/// that a queue is full every so often.
+const MAX_QUEUED: usize = if cfg!(test) { 12 } else { 3_000 };
 /// Memory that its records hold before it takes another page. An image has up to 400 KB, and a record two of them.
 const MAX_QUEUED_BYTES: usize = 8 * 1024 * 1024;
 /// Records that a sink is given at once.
-const MAX_BATCH: usize = 1_000;
+const MAX_BATCH: usize = if cfg!(test) { 5 } else { 1_000 };
 
 /// Where a lane's records come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +183,7 @@ impl Lane {
         state.feed == Feed::Behind
     }
 
-    /// Feeds it as all that keep up, if it has been given all up to `head` and is fed as one that is behind, or if `force`.
+    /// Feeds it as all that keep up, if it has been given all up to `head` and is fed as one that is behind.
     pub(super) fn join(&self, head: Option<&Sequence>) -> bool {
         let mut state = self.lock();
         let joins = state.feed == Feed::Behind && state.given.as_ref() >= head;
@@ -190,6 +191,11 @@ impl Lane {
             state.feed = Feed::Main;
         }
         joins
+    }
+
+    /// The time of the last record that was applied, if any was.
+    pub(super) fn durable_at(&self) -> Option<Timestamp> {
+        self.lock().durable_at
     }
 
     pub(super) fn look(&self) -> Look {

@@ -47,6 +47,8 @@ pub(super) struct Watch {
 struct Seen<T> {
     state: T,
     since_millis: u64,
+    /// Whether it has changed since it was first seen.
+    moves: bool,
 }
 
 impl Watch {
@@ -62,6 +64,11 @@ impl Watch {
         still(&self.leases, row.shard.as_str(), now_millis)
     }
 
+    /// Whether somebody has been seen to renew a row's lease.
+    pub(super) fn moves(&self, row: &Row) -> bool {
+        self.leases.get(row.shard.as_str()).is_some_and(|seen| seen.moves)
+    }
+
     /// For how long a worker has not beaten, as far as this worker has looked.
     pub(super) fn silent(&self, worker: &str, now_millis: u64) -> Duration {
         still(&self.workers, worker, now_millis)
@@ -75,11 +82,11 @@ fn renew<'a, T: PartialEq>(
 ) {
     let mut next = HashMap::new();
     for (name, state) in now {
-        let since_millis = match known.get(name) {
-            Some(seen) if seen.state == state => seen.since_millis,
-            _ => now_millis,
+        let (since_millis, moves) = match known.get(name) {
+            Some(seen) if seen.state == state => (seen.since_millis, seen.moves),
+            seen => (now_millis, seen.is_some()),
         };
-        next.insert(name.to_owned(), Seen { state, since_millis });
+        next.insert(name.to_owned(), Seen { state, since_millis, moves });
     }
     *known = next;
 }

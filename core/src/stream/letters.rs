@@ -1,9 +1,11 @@
 //! What is set aside because it cannot be applied, with what is needed to apply it later.
 
+use std::sync::Arc;
+
 use echoes_shared::Timestamp;
 
 use super::{Entry, Record, Sequence, ShardId, What};
-use crate::sinks::SinkName;
+use crate::sinks::{Batch, Sink, SinkName};
 
 /// Why a letter was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,5 +93,35 @@ impl Letter {
     #[must_use]
     pub fn own_shard(&self) -> ShardId {
         ShardId::new(format!("letter:{}", self.key()))
+    }
+}
+
+/// What became of a letter that was given to its sink once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retried {
+    /// Its record has been applied.
+    Applied,
+    /// It is as it was, and why.
+    Kept(String),
+}
+
+/// Gives a letter's record to its sink, as a batch of its own under a shard's name of its own: a sink that remembers how far it
+/// is takes it once, however often this is done.
+pub async fn retry(sinks: &[Arc<dyn Sink>], letter: &Letter, now: Timestamp) -> Retried {
+    let Some(sink) = sinks.iter().find(|sink| sink.name() == letter.sink) else {
+        return Retried::Kept(format!("this process has no sink {}", letter.sink));
+    };
+    let Some(record) = &letter.record else {
+        let why = match letter.kind {
+            LetterKind::Trimmed => "there is no record: what it names was lost",
+            LetterKind::Damaged => "the record still cannot be read",
+            LetterKind::Refused => "the record was too large to be kept",
+        };
+        return Retried::Kept(why.to_owned());
+    };
+    let batch = Batch { shard: letter.own_shard(), records: vec![Arc::new(record.clone())], now };
+    match sink.apply(&batch).await {
+        Err(unavailable) => Retried::Kept(unavailable.0),
+        Ok(refused) => refused.into_iter().next().map_or(Retried::Applied, |refused| Retried::Kept(refused.reason)),
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use echoes_shared::Timestamp;
+
 use super::{Listing, Row, ShardId, State};
 
 /// What a worker knows when it decides.
@@ -90,12 +92,31 @@ pub(super) fn steps(view: &View<'_>) -> Vec<Step> {
     steps
 }
 
+/// Parents of a shard that nobody has ever read though the stream has been read before: what they held is lost. `shard` has no
+/// row yet.
+pub(super) fn never_read<'a>(listing: &Listing, rows: &[(Row, Owner)], parents: &'a [ShardId]) -> Vec<&'a ShardId> {
+    let is_known = |parent: &ShardId| {
+        rows.iter().any(|(row, _)| row.shard == *parent) || listing.shards.iter().any(|shard| shard.id == *parent)
+    };
+    // A stream without any row is read from its oldest shard on, whose parents were never anybody's.
+    if rows.is_empty() { Vec::new() } else { parents.iter().filter(|parent| !is_known(parent)).collect() }
+}
+
+/// A time before which nothing was made that follows these shards; `None` where none of them is known.
+pub(super) fn unread_since(rows: &[(Row, Owner)], parents: &[ShardId]) -> Option<Timestamp> {
+    let known = rows.iter().filter(|(row, _)| parents.contains(&row.shard));
+    known.filter_map(|(row, _)| row.caught_up).min()
+}
+
 /// Rows of shards that have been applied and are not listed any more. A row whose children have not begun yet stays, since
 /// they ask for it.
 fn removable<'a>(view: &'a View<'_>) -> impl Iterator<Item = Row> + 'a {
     let listed: BTreeSet<&ShardId> = view.listing.shards.iter().map(|shard| &shard.id).collect();
+    let has_row = |shard: &ShardId| view.rows.iter().any(|(row, _)| row.shard == *shard);
+    let waiting = view.listing.shards.iter().filter(|shard| !has_row(&shard.id));
+    let awaited: BTreeSet<&ShardId> = waiting.filter_map(|shard| shard.parent.as_ref()).collect();
     let done = view.rows.iter().map(|(row, _)| row).filter(|row| row.state == State::Done);
-    done.filter(move |row| !listed.contains(&row.shard)).cloned()
+    done.filter(move |row| !listed.contains(&row.shard) && !awaited.contains(&row.shard)).cloned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use echoes_shared::hex;
+use echoes_shared::{Timestamp, hex};
 use futures_util::future::BoxFuture;
 use rand::RngExt as _;
 use tokio::sync::{Notify, watch};
@@ -13,7 +13,7 @@ use super::host::Backoff;
 use super::lease::{RENEWAL, VALID, Watch};
 use super::lineage::{self, Owner, Step, View};
 use super::shard::{Ended, Parts, Shard};
-use super::{Claim, Host, Listing, Positions, Progress, Row, Rows, ShardId, Source, State};
+use super::{Claim, Host, Letter, Listing, Positions, Progress, Row, Rows, ShardId, Source, State};
 use crate::sinks::Sink;
 use crate::store::StoreError;
 
@@ -111,6 +111,12 @@ impl Pump {
         &self.parts.progress
     }
 
+    /// Its sinks.
+    #[must_use]
+    pub fn sinks(&self) -> &[Arc<dyn Sink>] {
+        &self.parts.sinks
+    }
+
     fn millis(&self) -> u64 {
         self.parts.host.monotonic_millis()
     }
@@ -201,12 +207,26 @@ impl Pump {
         let steps = lineage::steps(&view);
         let mut idle = reading.is_empty();
         for step in steps {
-            idle &= !self.step(until, memory, &listing, step).await?;
+            let mut since = None;
+            if let Step::Begin { parents, .. } = &step {
+                let unread = lineage::never_read(&listing, &rows, parents);
+                // Whoever follows what was lost may have lost its beginning too.
+                since = match (unread.is_empty(), lineage::unread_since(&rows, parents)) {
+                    (false, _) => None,
+                    (true, known) => Some(known.unwrap_or_else(|| self.parts.host.now())),
+                };
+                self.mourn(unread).await?;
+            }
+            idle &= !self.step(until, memory, &listing, step, since).await?;
         }
         for gone in workers.iter().filter(|beat| memory.watch.silent(&beat.worker, now_millis) >= FORGET) {
             self.parts.rows.leave(&gone.worker, Some(gone.beat)).await?;
         }
-        Ok(until == Until::Drained && idle)
+        // Another's shard is its own to drain if it lives, and that takes a while to see.
+        let unclear = |(row, owner): &(Row, Owner)| {
+            row.state == State::Open && *owner == Owner::Living && !memory.watch.moves(row)
+        };
+        Ok(until == Until::Drained && idle && !rows.iter().any(unclear))
     }
 
     /// Whose each row is, as far as this worker has seen.
@@ -234,13 +254,29 @@ impl Pump {
         self.parts.progress.unread(rows.iter().filter_map(waits).collect());
     }
 
-    /// Takes a step; whether it was one that leaves something to wait for.
+    /// Sets down for every sink that a shard came and went unread.
+    async fn mourn(&self, shards: Vec<&ShardId>) -> Result<(), StoreError> {
+        const REASON: &str = "the shard was never read, and is not kept any more";
+        for shard in shards {
+            tracing::error!(%shard, reason = REASON, "records were lost");
+            for sink in &self.parts.sinks {
+                let letter = Letter::trimmed(sink.name(), shard, None, REASON, self.parts.host.now());
+                self.parts.rows.set_aside(&letter).await?;
+                self.parts.progress.metrics().stream_records(sink.name().as_str(), "trimmed", 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a step; whether it was one that leaves something to wait for. `since` is a time before which nothing of a shard
+    /// that begins was made.
     async fn step(
         &self,
         until: Until,
         memory: &mut Memory,
         listing: &Listing,
         step: Step,
+        since: Option<Timestamp>,
     ) -> Result<bool, StoreError> {
         match step {
             Step::Begin { shard, parents } => {
@@ -252,7 +288,7 @@ impl Pump {
                     fence: 1,
                     beat: 0,
                     positions: Positions::new(),
-                    caught_up: None,
+                    caught_up: since,
                 };
                 let asked_millis = self.millis();
                 if self.parts.rows.begin(&listing.label, &row).await? {
@@ -278,7 +314,11 @@ impl Pump {
                 Ok(true)
             }
             Step::Remove(row) => {
-                self.parts.rows.remove(&listing.label, &row).await?;
+                // The listing may be older than the row: what began and ended since would be read once more.
+                let now = self.parts.source.listing().await?;
+                if now.label == listing.label && now.shards.iter().all(|shard| shard.id != row.shard) {
+                    self.parts.rows.remove(&listing.label, &row).await?;
+                }
                 Ok(false)
             }
         }

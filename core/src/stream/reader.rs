@@ -2,7 +2,6 @@
 //!
 //! DynamoDB allows two readers a shard, so a sink that was down for an hour is filled again while the others go on.
 
-use std::collections::BTreeSet;
 use std::future::pending;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use super::lane::{Feed, Lane, Room};
 use super::letters::Letter;
 use super::shard::Shard;
 use super::{Page, Sequence, SourceError, Start};
-use crate::sinks::SinkName;
 
 /// The pause after a page with something, so that a few writes a second are not a call each.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
@@ -28,6 +26,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 /// Records are kept for 24 hours: where every sink had all that there was less than this ago, none can be lost. Clocks and
 /// delays have the hour between.
 const KEPT_MILLIS: u64 = 23 * 60 * 60 * 1_000;
+
+/// What is said where a shard is read from its oldest record on, and that is not asked for by its place.
+const OLDEST: &str = "the shard's first records may not be kept any more";
 
 /// A way through a shard.
 struct Cursor {
@@ -114,6 +115,9 @@ fn next_pause(last: Duration, records: usize, bytes: usize) -> Duration {
 /// Reads for all sinks that keep up, to the end of the shard; it never returns.
 pub(super) async fn main(shard: &Shard) {
     let mut cursor = Cursor::after(shard.head().position.clone());
+    if cursor.after.is_none() {
+        missed(shard, Feed::Main, OLDEST).await;
+    }
     loop {
         // Without anybody to give it to, nothing is read.
         while !shard.lanes.iter().any(|lane| lane.feed() == Feed::Main) {
@@ -163,7 +167,7 @@ fn begin<'a>(shard: &'a Shard, page: &Page) -> Vec<&'a Lane> {
 /// Reads for the sinks that were left behind and can go on; it never returns.
 pub(super) async fn behind(shard: &Shard) {
     loop {
-        let lanes: Vec<_> = shard.lanes.iter().filter(|lane| lane.feed() == Feed::Behind).collect();
+        let lanes = left_behind(shard);
         if lanes.is_empty() {
             shard.wake_behind.notified().await;
             continue;
@@ -174,15 +178,22 @@ pub(super) async fn behind(shard: &Shard) {
     }
 }
 
-/// Reads from the hindmost on until all of them keep up, or one of them has been left behind again, or another one has come.
-async fn catch_up(shard: &Shard, lanes: &[&Lane]) {
-    let mut cursor = Cursor::after(lanes.iter().map(|lane| lane.given()).min().flatten());
+fn left_behind(shard: &Shard) -> Vec<&Lane> {
+    shard.lanes.iter().filter(|lane| lane.feed() == Feed::Behind).collect()
+}
+
+/// Reads from the hindmost on until all keep up, or one needs what lies before: it was left behind again, or is another one.
+async fn catch_up(shard: &Shard, hindmost: &[&Lane]) {
+    let mut cursor = Cursor::after(hindmost.iter().map(|lane| lane.given()).min().flatten());
+    if cursor.after.is_none() {
+        missed(shard, Feed::Behind, OLDEST).await;
+    }
     loop {
-        join(shard, lanes);
-        let left = |lane: &Lane| lane.feed() == Feed::Behind;
-        let now: BTreeSet<SinkName> = shard.lanes.iter().filter(|lane| left(lane)).map(|l| l.sink.name()).collect();
-        let known = |name: &SinkName| lanes.iter().any(|lane| lane.sink.name() == *name);
-        if now.is_empty() || !now.iter().all(known) {
+        let lanes = left_behind(shard);
+        join(shard, &lanes);
+        // Nobody but this reader joins or leaves those that it feeds, so they are the same when the page is there.
+        let lanes = left_behind(shard);
+        if lanes.is_empty() || lanes.iter().any(|lane| lane.given() < cursor.after) {
             return;
         }
         let page = match cursor.read(shard).await {
@@ -194,12 +205,13 @@ async fn catch_up(shard: &Shard, lanes: &[&Lane]) {
             }
             Read::Gone => {
                 missed(shard, Feed::Behind, "the shard is not kept any more").await;
-                return end(shard, lanes);
+                return end(shard, &lanes);
             }
         };
-        deliver(shard, lanes, Feed::Behind, &page).await;
-        if page.next.is_none() {
-            return end(shard, lanes);
+        let ended = page.next.is_none();
+        deliver(shard, &lanes, Feed::Behind, &page).await;
+        if ended && lanes.iter().all(|lane| lane.feed() == Feed::Behind && lane.given() >= cursor.after) {
+            return end(shard, &lanes);
         }
         let pause = cursor.pause(&page);
         shard.host().sleep(pause).await;
@@ -260,12 +272,11 @@ fn count_skipped(shard: &Shard, lane: &Lane, feed: Feed, skipped: usize) {
     }
 }
 
-/// Sets down for each of those sinks that it missed something, unless nothing can have followed its position for a day.
+/// Sets down for each of those sinks that it missed something, unless all that it has not applied is younger than what is kept.
 async fn missed(shard: &Shard, feed: Feed, reason: &str) {
     let now = shard.host().now();
     let caught_up = shard.head().caught_up;
     if caught_up.is_some_and(|at| now.millis_since(at) < KEPT_MILLIS) {
-        tracing::info!(shard = %shard.id(), "the shard is read from its oldest record on; nothing was missed");
         return;
     }
     for lane in shard.lanes.iter().filter(|lane| lane.feed() == feed) {

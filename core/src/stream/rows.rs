@@ -38,7 +38,7 @@ pub struct Row {
     pub beat: u64,
     /// How far the sinks are.
     pub positions: Positions,
-    /// When nothing followed those positions, by the wall clock of the worker that saw it.
+    /// A time before which nothing was made that some sink has not applied, by the wall clock of the worker that saw it.
     pub caught_up: Option<Timestamp>,
 }
 
@@ -107,6 +107,6 @@ pub struct Kept {
     pub free: bool,
     /// How far the sinks are.
     pub positions: Positions,
-    /// When nothing followed those positions, if that has been seen.
+    /// A time before which nothing was made that some sink has not applied, if there is one.
     pub caught_up: Option<Timestamp>,
 }

@@ -19,7 +19,7 @@ const CHECKPOINT: Duration = Duration::from_secs(1);
 /// For ending what has begun when the shard is given back. Whatever is not done by then is done again by whoever takes it.
 const HAND_OVER: Duration = Duration::from_secs(3);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-/// Pages in a row without a record, after which a shard is taken for read as far as it goes.
+/// Pages in a row without a record, after which a shard is taken for read as far as it goes: a few come in its midst too.
 const EMPTY_PAGES: u32 = 5;
 
 /// How this worker's reading of a shard ended.
@@ -53,6 +53,8 @@ pub(super) struct Shard {
     pub claim: Claim,
     pub lease: Lease,
     pub lanes: Vec<Lane>,
+    /// How far sinks are that only another version of this program has.
+    others: Positions,
     head: Mutex<Head>,
     /// A lane is fed by the first reader again, or by the second one.
     pub wake_main: Notify,
@@ -72,7 +74,7 @@ pub(super) struct Head {
     pub empty_pages: u32,
     /// When it last had an answer.
     pub polled_millis: u64,
-    /// When every sink had applied all that there was, as far as any worker has seen.
+    /// A time before which nothing was made that some sink has not applied, as far as any worker has seen.
     pub caught_up: Option<Timestamp>,
 }
 
@@ -87,6 +89,9 @@ impl Shard {
         for lane in &lanes {
             lane.join(position.as_ref());
         }
+        let own = |name: &str| lanes.iter().any(|lane| lane.sink.name().as_str() == name);
+        let others = row.positions.iter().filter(|(name, _)| !own(name));
+        let others = others.map(|(name, at)| (name.clone(), at.clone())).collect();
         let head = Head { position, polled_millis: asked_millis, caught_up: row.caught_up, ..Head::default() };
         Self {
             parts,
@@ -94,6 +99,7 @@ impl Shard {
             claim,
             lease: Lease::asked(asked_millis),
             lanes,
+            others,
             head: Mutex::new(head),
             wake_main: Notify::new(),
             wake_behind: Notify::new(),
@@ -230,19 +236,19 @@ impl Shard {
         self.head().empty_pages >= EMPTY_PAGES && self.is_caught_up()
     }
 
-    /// When every sink had applied all that there was.
+    /// A time before which nothing was made that some sink has not applied.
     fn caught_up(&self) -> Option<Timestamp> {
-        let now = self.is_caught_up().then(|| self.host().now());
+        let now = self.is_drained().then(|| self.host().now());
+        // None is less than any: a sink that has applied nothing yet says nothing.
+        let applied = self.lanes.iter().map(Lane::durable_at).min().flatten();
         let mut head = self.head();
-        if head.empty_pages > 0 {
-            head.caught_up = now.or(head.caught_up);
-        }
+        head.caught_up = head.caught_up.max(applied).max(now);
         head.caught_up
     }
 
     fn positions(&self) -> Positions {
         let position = |lane: &Lane| Some((lane.sink.name().as_str().to_owned(), lane.durable()?));
-        self.lanes.iter().filter_map(position).collect()
+        self.others.clone().into_iter().chain(self.lanes.iter().filter_map(position)).collect()
     }
 
     fn report(&self) {

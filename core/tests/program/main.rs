@@ -12,4 +12,5 @@ mod erasure;
 mod region;
 mod sole;
 mod start;
+mod stream;
 mod sweep;

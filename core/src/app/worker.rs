@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::effects::{self, Reach};
+use super::effects::Reach;
 use super::schema::{self, Schema};
-use super::{ADMIN_CONNECTIONS, DRAIN_TIMEOUT, ServeError, bind, ended_early, search, termination};
+use super::{ADMIN_CONNECTIONS, DRAIN_TIMEOUT, ServeError, bind, effects, ended_early, search, termination};
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
 use crate::config::{CacheConfig, OpenSearchUrl, StoreConfig, WorkerConfig};

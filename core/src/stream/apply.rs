@@ -14,15 +14,17 @@ use crate::sinks::{Batch, Refused, Unavailable};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+/// The pause between two looks at a lease that is not sure any more.
+const UNSURE: Duration = Duration::from_millis(250);
 /// How often a sink may refuse a record before that is set aside.
 const TRIES: u32 = 3;
 /// The longest pause between two tries of a record that was refused is eight times this.
 const REFUSED_BACKOFF: Duration = Duration::from_millis(100);
 
-/// The shard is given back, or no longer ours: what is in hand is left as it is.
+/// The shard is given back: what is in hand is left as it is.
 struct Stopped;
 
-/// Applies what comes into the lane until `end` is told or the lease is no longer sure.
+/// Applies what comes into the lane until `end` is told, and nothing while the lease is not sure.
 pub(super) async fn run(shard: &Shard, lane: usize, mut end: watch::Receiver<bool>) {
     let Some(lane) = shard.lanes.get(lane) else { return };
     loop {
@@ -99,8 +101,10 @@ async fn offer(
     let mut batch = Batch { shard: from, records, now: shard.host().now() };
     let mut backoff = Backoff::new(FIRST_BACKOFF, LONGEST_BACKOFF);
     loop {
+        // Either the lease is renewed, or the shard is lost and this task ends with it.
         if !shard.is_ours() {
-            return Err(Stopped);
+            pause(shard, UNSURE, end).await?;
+            continue;
         }
         batch.now = shard.host().now();
         match lane.sink.apply(&batch).await {

@@ -209,8 +209,13 @@ impl Pump {
         for step in steps {
             let mut since = None;
             if let Step::Begin { parents, .. } = &step {
-                self.mourn(lineage::never_read(&listing, &rows, parents)).await?;
-                since = Some(lineage::unread_since(&rows, parents).unwrap_or_else(|| self.parts.host.now()));
+                let unread = lineage::never_read(&listing, &rows, parents);
+                // Whoever follows what was lost may have lost its beginning too.
+                since = match (unread.is_empty(), lineage::unread_since(&rows, parents)) {
+                    (false, _) => None,
+                    (true, known) => Some(known.unwrap_or_else(|| self.parts.host.now())),
+                };
+                self.mourn(unread).await?;
             }
             idle &= !self.step(until, memory, &listing, step, since).await?;
         }
@@ -309,7 +314,11 @@ impl Pump {
                 Ok(true)
             }
             Step::Remove(row) => {
-                self.parts.rows.remove(&listing.label, &row).await?;
+                // The listing may be older than the row: what began and ended since would be read once more.
+                let now = self.parts.source.listing().await?;
+                if now.label == listing.label && now.shards.iter().all(|shard| shard.id != row.shard) {
+                    self.parts.rows.remove(&listing.label, &row).await?;
+                }
                 Ok(false)
             }
         }

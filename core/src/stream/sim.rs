@@ -63,7 +63,7 @@ impl Run {
         let (source, rows) = (Arc::new(self.script.clone()), Arc::new(self.shelf.clone()));
         let progress = Progress::new(Metrics::new().unwrap());
         let name = format!("worker-{worker}");
-        let pump = Pump::on(Arc::new(host), name, source, rows, self.world.sinks(), progress);
+        let pump = Pump::on(Arc::new(host), name, source, rows, self.world.sinks(worker), progress);
         let (stop, stopped) = watch::channel(false);
         let run = self.clone();
         let task = Box::pin(async move {
@@ -85,6 +85,14 @@ impl Run {
 
     fn living(&self) -> Vec<usize> {
         self.crew.lock().unwrap().living.keys().copied().collect()
+    }
+
+    /// What happened, for whoever looks for a fault.
+    fn history(&self) -> String {
+        let state = self.world.state();
+        let rows = self.shelf.all_rows();
+        let letters = self.shelf.letters();
+        format!("{}\n{rows:#?}\n{letters:?}\n{:?}", state.history.join("\n"), self.script)
     }
 
     /// Does something to one of the workers.
@@ -147,7 +155,7 @@ fn simulate(seed: u64) {
         NOBODY,
         Box::pin(async move {
             driven.live(40 + driven.machine.below(60), true).await;
-            if seed.is_multiple_of(4) {
+            if seed % 4 == 0 {
                 driven.stay_away().await;
                 driven.live(20, true).await;
             }
@@ -165,7 +173,11 @@ fn simulate(seed: u64) {
     }
     run.hire();
     run.machine.run(run.machine.millis() + 240_000);
-    check(&run, seed);
+    let fault = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&run, seed)));
+    if let Err(fault) = fault {
+        println!("{}", run.history());
+        std::panic::resume_unwind(fault);
+    }
 }
 
 fn check(run: &Run, seed: u64) {
@@ -200,7 +212,7 @@ fn check(run: &Run, seed: u64) {
         }
         in_order(given, &written, seed, sink);
     }
-    if !seed.is_multiple_of(4) {
+    if seed % 4 != 0 {
         assert!(!letters.iter().any(|letter| letter.kind == LetterKind::Trimmed), "seed {seed}: nothing was trimmed");
     }
 

@@ -86,6 +86,8 @@ async fn a_worker_that_is_killed_is_followed_by_another() {
     }
     let worker = work();
     await_end(&region).await;
+    let verify = region.program(&["analytics", "verify"]).output().await.unwrap();
+    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
     assert!(region.items(LOCAL).await.keys().all(|key| !key.contains("dead-letters")));
     drop(worker);
 }

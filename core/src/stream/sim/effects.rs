@@ -34,6 +34,8 @@ pub struct State {
     known: BTreeSet<(SinkName, ShardId, Sequence)>,
     /// Records of a letter's own shard that were applied.
     pub insisted: BTreeSet<ShardId>,
+    /// Who gave what to which sink, for whoever looks for a fault.
+    pub history: Vec<String>,
     /// Until when a sink is away.
     pub away: BTreeMap<SinkName, u64>,
 }
@@ -47,8 +49,9 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn sinks(&self) -> Vec<Arc<dyn Sink>> {
-        let model = |name| Arc::new(Model { name, world: self.clone() }) as Arc<dyn Sink>;
+    /// The sinks of a worker.
+    pub fn sinks(&self, worker: usize) -> Vec<Arc<dyn Sink>> {
+        let model = |name| Arc::new(Model { name, worker, world: self.clone() }) as Arc<dyn Sink>;
         SinkName::ALL.into_iter().map(model).collect()
     }
 
@@ -67,6 +70,7 @@ impl World {
 #[derive(Debug)]
 struct Model {
     name: SinkName,
+    worker: usize,
     world: World,
 }
 
@@ -100,6 +104,9 @@ impl Model {
     fn note(&self, batch: &Batch, records: &[Arc<Record>]) {
         assert!(records.windows(2).all(|pair| pair[0].sequence < pair[1].sequence), "a batch is in order");
         let mut state = self.world.state();
+        let places: Vec<_> = records.iter().map(|record| record.sequence.as_str()).collect();
+        let (millis, worker) = (self.world.machine.millis(), self.worker);
+        state.history.push(format!("{millis} {} worker {worker} {} {}", self.name, batch.shard, places.join(" ")));
         if batch.shard.as_str().starts_with("letter:") {
             state.insisted.insert(batch.shard.clone());
             return;

@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
-use crate::config::{CacheConfig, OpenSearchUrl, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
+use crate::config::{CacheConfig, ServeConfig, StoreConfig, WorkConfig, WorkerConfig};
 use crate::http::{self, Context, Readiness};
 use crate::live::{self, Hub};
 use crate::metrics::Metrics;
@@ -31,7 +31,7 @@ use crate::stream::Pump;
 use crate::work::{self, Round};
 use effects::Reach;
 use schema::Schema;
-use search::OwnIndex;
+use search::KeptIndex;
 use sole::Sole;
 use warm::Warmer;
 
@@ -83,13 +83,12 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let hub = Hub::new(config.max_live, metrics.live().clone());
     live::follow(&hub, &cache);
     // Only who hears of every change can keep an index.
-    let own_index = match &work {
-        Some(_) if config.opensearch.is_none() => {
-            Some(OwnIndex::open(config.search_folder.as_deref(), &table).await?)
-        }
-        _ => None,
+    let kept = match (config.opensearch, &work) {
+        (Some(url), _) => Some(KeptIndex::server(url, region)?),
+        (None, Some(_)) => Some(KeptIndex::open(config.search_folder.as_deref(), &table).await?),
+        (None, None) => None,
     };
-    let index = search::server(config.opensearch, region)?.or_else(|| own_index.as_ref().map(OwnIndex::shared));
+    let index = kept.as_ref().map(KeptIndex::shared);
     let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
     let service = Arc::new(service.with_live(hub.clone()).with_search(index.clone()));
     let readiness = Arc::new(Readiness::new(Arc::clone(&service), metrics.clone()));
@@ -136,7 +135,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
         }
         None => None,
     };
-    let beside_it = beside(store, warmer, tables, Arc::clone(&readiness), work, own_index, stopped);
+    let kept = kept.filter(|_| work.is_some());
+    let beside_it = beside(store, warmer, tables, Arc::clone(&readiness), work, kept, stopped);
     let mut beside = tokio::spawn(beside_it);
 
     tokio::select! {
@@ -169,7 +169,7 @@ async fn beside(
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<(WorkConfig, Pump)>,
-    own_index: Option<OwnIndex>,
+    kept: Option<KeptIndex>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
     if let Schema::Unknown(cause) = tables {
@@ -185,8 +185,8 @@ async fn beside(
         () = work::stopped(&mut stop) => return Ok(()),
     }
     let index = async {
-        if let Some(index) = own_index {
-            index.keep(&store, stop.clone()).await;
+        if let Some(index) = kept {
+            index.keep(&store, true, stop.clone()).await;
         }
     };
     let work = async {
@@ -208,15 +208,21 @@ fn ended_early(part: &str, ended: Result<Result<(), ServeError>, JoinError>) -> 
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache, config.opensearch).await?;
+    let index = config.opensearch.map(|url| KeptIndex::server(url, config.store.region)).transpose()?;
+    let (store, cache, pump) = connect(config.store, &config.cache, index.as_ref()).await?;
     let (stop, stopped) = watch::channel(false);
     tokio::select! {
         settled = schema::settle(&store) => settled?,
         signalled = termination() => return signalled,
     }
     tracing::info!("working");
-    let mut working = tokio::spawn(async {
-        work::run(store, cache, config.work, pump, stopped).await;
+    let mut working = tokio::spawn(async move {
+        let keeping = async {
+            if let Some(index) = &index {
+                index.keep(&store, false, stopped.clone()).await;
+            }
+        };
+        tokio::join!(work::run(store.clone(), cache, config.work, pump, stopped.clone()), keeping);
         Ok(())
     });
     tokio::select! {
@@ -233,12 +239,15 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
-    let (store, cache, pump) = connect(config.store, &config.cache, config.opensearch).await?;
+    // Whoever reads the stream does so for every effect: without these some would never be.
+    let reads_stream = config.cache.redis.is_some() && config.opensearch.is_some();
+    let index = config.opensearch.map(|url| KeptIndex::server(url, config.store.region)).transpose()?;
+    let (store, cache, pump) = connect(config.store, &config.cache, index.as_ref()).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
     let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, stopped));
+    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, reads_stream, stopped));
     tokio::select! {
         done = &mut rounds => return Ok(done),
         signalled = termination() => signalled?,
@@ -251,9 +260,9 @@ pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
 async fn connect(
     config: StoreConfig,
     cache: &CacheConfig,
-    opensearch: Option<OpenSearchUrl>,
+    index: Option<&KeptIndex>,
 ) -> Result<(Store, Cache, Pump), ServeError> {
-    let index = search::server(opensearch, config.region)?;
+    let index = index.map(KeptIndex::shared);
     let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
     let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
     let store = Store::connect(config, metrics.clone()).await;

@@ -33,6 +33,7 @@ mod table;
 use std::sync::Arc;
 
 use echoes_core::search::{Embedded, Index};
+use echoes_shared::Region;
 use server::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,6 +50,9 @@ async fn on_the_embedded_index() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_opensearch() {
     let server = Server::start().await;
+    let fresh = async || Arc::new(server.fresh(Region::EuWest1).await) as Arc<dyn Index>;
+    cases::all(fresh).await;
+    random::all(&*fresh().await).await;
     opensearch::all(&server).await;
     reindex::all(&server).await;
 }

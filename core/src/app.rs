@@ -32,7 +32,7 @@ use crate::stream::Pump;
 use crate::work;
 use effects::Reach;
 use schema::Schema;
-use search::OwnIndex;
+use search::KeptIndex;
 use sole::Sole;
 use warm::Warmer;
 
@@ -86,13 +86,12 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let hub = Hub::new(config.max_live, metrics.live().clone());
     live::follow(&hub, &cache);
     // Only who hears of every change can keep an index.
-    let own_index = match &work {
-        Some(_) if config.opensearch.is_none() => {
-            Some(OwnIndex::open(config.search_folder.as_deref(), &table).await?)
-        }
-        _ => None,
+    let kept = match (config.opensearch, &work) {
+        (Some(url), _) => Some(KeptIndex::server(url, region)?),
+        (None, Some(_)) => Some(KeptIndex::open(config.search_folder.as_deref(), &table).await?),
+        (None, None) => None,
     };
-    let index = search::server(config.opensearch, region)?.or_else(|| own_index.as_ref().map(OwnIndex::shared));
+    let index = kept.as_ref().map(KeptIndex::shared);
     let service = Service::new(store.clone(), region, config.cursor_keys, config.audio_bucket, cache.clone());
     let service = Arc::new(service.with_live(hub.clone()).with_search(index.clone()));
     let work = match work {
@@ -140,7 +139,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
     let warmer = Warmer { service, cache: cache.clone() };
-    let beside_it = beside(store, warmer, tables, Arc::clone(&readiness), work, own_index, stopped);
+    let kept = kept.filter(|_| work.is_some());
+    let beside_it = beside(store, warmer, tables, Arc::clone(&readiness), work, kept, stopped);
     let mut beside = tokio::spawn(beside_it);
 
     tokio::select! {
@@ -173,7 +173,7 @@ async fn beside(
     tables: Schema,
     readiness: Arc<Readiness>,
     work: Option<(WorkConfig, Pump)>,
-    own_index: Option<OwnIndex>,
+    kept: Option<KeptIndex>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ServeError> {
     if let Schema::Unknown(cause) = tables {
@@ -189,8 +189,8 @@ async fn beside(
         () = work::stopped(&mut stop) => return Ok(()),
     }
     let index = async {
-        if let Some(index) = own_index {
-            index.keep(&store, stop.clone()).await;
+        if let Some(index) = kept {
+            index.keep(&store, true, stop.clone()).await;
         }
     };
     let work = async {

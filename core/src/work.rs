@@ -109,13 +109,14 @@ pub async fn run(store: Store, cache: Cache, config: WorkConfig, pump: Pump, sto
     tokio::join!(sweep, erasures, beats, raises, young, all, streams);
 }
 
-/// Runs one full round of every job, one after the other, then drains the stream, and says what each did; all are tried,
-/// whichever fails.
+/// Runs one full round of every job, one after the other, then drains the stream if this process `reads_stream`, and says what
+/// each did; all are tried, whichever fails.
 pub async fn run_once(
     store: Store,
     cache: Cache,
     config: WorkConfig,
     pump: Pump,
+    reads_stream: bool,
     stop: watch::Receiver<bool>,
 ) -> Vec<Round> {
     let jobs = Jobs::new(&store, &cache, &config, pump.progress());
@@ -132,7 +133,9 @@ pub async fn run_once(
     let mut round = once(ERASURES.job, stop.clone(), |now| jobs.erasures.pass(now)).await;
     round.did = jobs.erasures.did();
     rounds.push(round);
-    rounds.push(drain(&pump, stop).await);
+    if reads_stream {
+        rounds.push(drain(&pump, stop).await);
+    }
     rounds
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::effects::Reach;
 use super::schema::{self, Schema};
+use super::search::KeptIndex;
 use super::{ADMIN_CONNECTIONS, DRAIN_TIMEOUT, ServeError, bind, effects, ended_early, search, termination};
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
@@ -23,6 +24,7 @@ struct Worker {
     cache: Cache,
     pump: Pump,
     metrics: Metrics,
+    index: Option<KeptIndex>,
 }
 
 impl Worker {
@@ -31,19 +33,20 @@ impl Worker {
         cache: &CacheConfig,
         opensearch: Option<OpenSearchUrl>,
     ) -> Result<Self, ServeError> {
-        let index = search::server(opensearch, config.region)?;
+        let index = opensearch.map(|url| KeptIndex::server(url, config.region)).transpose()?;
         let metrics = Metrics::new().map_err(|error| ServeError(error.to_string()))?;
         let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
         let store = Store::connect(config, metrics.clone()).await;
         cache.start(&store);
-        let pump = effects::pump(&store, &cache, Reach { index, ..Reach::default() }, &metrics).await;
-        Ok(Self { store, cache, pump, metrics })
+        let reach = Reach { index: index.as_ref().map(KeptIndex::shared), ..Reach::default() };
+        let pump = effects::pump(&store, &cache, reach, &metrics).await;
+        Ok(Self { store, cache, pump, metrics, index })
     }
 }
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let Worker { store, cache, pump, metrics } =
+    let Worker { store, cache, pump, metrics, index } =
         Worker::connect(config.store, &config.cache, config.opensearch).await?;
     let streams = Some(pump.progress().clone());
     let readiness = Arc::new(Readiness::new(effects::store_answers(&store), metrics, streams));
@@ -62,8 +65,13 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
     }
     readiness.tables_fit();
     tracing::info!("working");
-    let mut working = tokio::spawn(async {
-        work::run(store, cache, config.work, pump, stopped).await;
+    let mut working = tokio::spawn(async move {
+        let keeping = async {
+            if let Some(index) = &index {
+                index.keep(&store, false, stopped.clone()).await;
+            }
+        };
+        tokio::join!(work::run(store.clone(), cache, config.work, pump, stopped.clone()), keeping);
         Ok(())
     });
     tokio::select! {
@@ -81,12 +89,14 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 
 /// Runs one round of every job, which SIGTERM or Ctrl-C ends early.
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
+    // Whoever reads the stream does so for every effect: without these some would never be.
+    let reads_stream = config.cache.redis.is_some() && config.opensearch.is_some();
     let Worker { store, cache, pump, .. } = Worker::connect(config.store, &config.cache, config.opensearch).await?;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
     let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, stopped));
+    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, reads_stream, stopped));
     tokio::select! {
         done = &mut rounds => return Ok(done),
         signalled = termination() => signalled?,

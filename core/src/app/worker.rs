@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::effects::Reach;
 use super::schema::{self, Schema};
 use super::search::KeptIndex;
-use super::{ADMIN_CONNECTIONS, DRAIN_TIMEOUT, ServeError, bind, effects, ended_early, search, termination};
+use super::{ADMIN_CONNECTIONS, DRAIN_TIMEOUT, ServeError, bind, effects, ended_early, termination};
 use crate::cache::{Cache, Lifetimes};
 use crate::clock;
 use crate::config::{CacheConfig, OpenSearchUrl, StoreConfig, WorkerConfig};

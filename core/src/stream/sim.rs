@@ -155,7 +155,7 @@ fn simulate(seed: u64) {
         NOBODY,
         Box::pin(async move {
             driven.live(40 + driven.machine.below(60), true).await;
-            if seed % 4 == 0 {
+            if seed.is_multiple_of(4) {
                 driven.stay_away().await;
                 driven.live(20, true).await;
             }
@@ -212,7 +212,7 @@ fn check(run: &Run, seed: u64) {
         }
         in_order(given, &written, seed, sink);
     }
-    if seed % 4 != 0 {
+    if !seed.is_multiple_of(4) {
         assert!(!letters.iter().any(|letter| letter.kind == LetterKind::Trimmed), "seed {seed}: nothing was trimmed");
     }
 

@@ -21,6 +21,10 @@ use crate::store::StoreError;
 const LOOK: Duration = Duration::from_secs(1);
 /// The pause between two looks at the stream's shards: one lasts four hours, and a child begins where its parent ended.
 const LIST: Duration = Duration::from_secs(10);
+/// A shard that is missing for so long though another follows it has come and gone, and is not just listed late.
+const LATE: Duration = Duration::from_secs(30);
+/// Such shards that are remembered.
+const MAX_MISSING: usize = 1_000;
 /// A worker that has been silent for so long is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -80,6 +84,8 @@ struct Memory {
     listing: Option<Listing>,
     listed_millis: u64,
     beaten_millis: Option<u64>,
+    /// Shards that others follow, and that are neither listed nor known, since when.
+    missing: BTreeMap<ShardId, u64>,
     /// Shards that were read as far as they go.
     drained: BTreeSet<ShardId>,
     /// A shard has ended, so that there may be something to do.
@@ -138,6 +144,7 @@ impl Pump {
             listing: None,
             listed_millis: 0,
             beaten_millis: None,
+            missing: BTreeMap::new(),
             drained: BTreeSet::new(),
             ended: Arc::default(),
         };
@@ -210,6 +217,10 @@ impl Pump {
             let mut since = None;
             if let Step::Begin { parents, .. } = &step {
                 let unread = lineage::never_read(&listing, &rows, parents);
+                if !self.have_waited_for(memory, &unread) {
+                    idle = false;
+                    continue;
+                }
                 // Whoever follows what was lost may have lost its beginning too.
                 since = match (unread.is_empty(), lineage::unread_since(&rows, parents)) {
                     (false, _) => None,
@@ -252,6 +263,17 @@ impl Pump {
             waits.then(|| (row.shard.clone(), memory.watch.unchanged(row, now_millis)))
         };
         self.parts.progress.unread(rows.iter().filter_map(waits).collect());
+    }
+
+    /// Whether each of these has been missing for so long that it is not just listed late.
+    fn have_waited_for(&self, memory: &mut Memory, shards: &[&ShardId]) -> bool {
+        let now_millis = self.millis();
+        if memory.missing.len() > MAX_MISSING {
+            memory.missing.clear();
+        }
+        let since = |shard: &&ShardId| *memory.missing.entry(ShardId::clone(shard)).or_insert(now_millis);
+        let latest = shards.iter().map(since).max();
+        latest.is_none_or(|since_millis| now_millis.saturating_sub(since_millis) >= millis(LATE))
     }
 
     /// Sets down for every sink that a shard came and went unread.

@@ -172,7 +172,7 @@ fn simulate(seed: u64) {
         run.living().into_iter().for_each(|worker| run.kill(worker));
     }
     run.hire();
-    run.machine.run(run.machine.millis() + 240_000);
+    run.machine.run(run.machine.millis() + 150_000);
     let fault = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&run, seed)));
     if let Err(fault) = fault {
         println!("{}", run.history());

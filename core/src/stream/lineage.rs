@@ -108,15 +108,14 @@ pub(super) fn unread_since(rows: &[(Row, Owner)], parents: &[ShardId]) -> Option
     known.filter_map(|(row, _)| row.caught_up).min()
 }
 
-/// Rows of shards that have been applied and are not listed any more. A row whose children have not begun yet stays, since
-/// they ask for it.
+/// Rows of shards that have been applied and are not listed any more. None goes as long as a shard that is listed has not begun:
+/// it asks for its parents, and whether the stream has ever been read.
 fn removable<'a>(view: &'a View<'_>) -> impl Iterator<Item = Row> + 'a {
     let listed: BTreeSet<&ShardId> = view.listing.shards.iter().map(|shard| &shard.id).collect();
-    let has_row = |shard: &ShardId| view.rows.iter().any(|(row, _)| row.shard == *shard);
-    let waiting = view.listing.shards.iter().filter(|shard| !has_row(&shard.id));
-    let awaited: BTreeSet<&ShardId> = waiting.filter_map(|shard| shard.parent.as_ref()).collect();
+    let begun: BTreeSet<&ShardId> = view.rows.iter().map(|(row, _)| &row.shard).collect();
+    let all_begun = listed.is_subset(&begun);
     let done = view.rows.iter().map(|(row, _)| row).filter(|row| row.state == State::Done);
-    done.filter(move |row| !listed.contains(&row.shard) && !awaited.contains(&row.shard)).cloned()
+    done.filter(move |row| all_begun && !listed.contains(&row.shard)).cloned()
 }
 
 #[cfg(test)]
@@ -192,5 +191,7 @@ mod tests {
         let view = |listing: &Listing| steps(&View { listing, rows: &rows, reading: &BTreeSet::new(), workers: 1 });
         assert_eq!(view(&listing(&[("a", None), ("b", Some("a"))])), []);
         assert_eq!(view(&listing(&[("b", Some("a"))])), [Step::Remove(rows[0].0.clone())]);
+        let begin = Step::Begin { shard: ShardId::new("c"), parents: vec![ShardId::new("b")] };
+        assert_eq!(view(&listing(&[("c", Some("b"))])), [begin]);
     }
 }

@@ -20,7 +20,7 @@ pub fn exchange(base: &str, bytes: &[u8], method: &str, patience: Duration) -> R
     let stream = connect(base, patience)?;
     // A server may answer and close before it has read everything; then its answer is what counts.
     let sent = (&stream).write_all(bytes);
-    match read(&stream, method, begun, patience) {
+    match read(&stream, Vec::new(), method, begun, patience) {
         Ok(response) => Ok(response),
         Err(error) => match sent {
             Ok(()) => Err(error),
@@ -33,7 +33,17 @@ pub fn exchange(base: &str, bytes: &[u8], method: &str, patience: Duration) -> R
 pub fn answer(stream: &TcpStream, method: &str) -> Result<Response, String> {
     const PATIENCE: Duration = Duration::from_secs(5);
     stream.set_read_timeout(Some(PATIENCE)).expect("timeouts");
-    read(stream, method, Instant::now(), PATIENCE)
+    rest(stream, Vec::new(), method, PATIENCE)
+}
+
+/// Reads the rest of an answer of which so much has come.
+pub(crate) fn rest(
+    stream: &TcpStream,
+    received: Vec<u8>,
+    method: &str,
+    patience: Duration,
+) -> Result<Response, String> {
+    read(stream, received, method, Instant::now(), patience)
 }
 
 /// Sends `bytes`, closes the sending half, and gives whatever comes back until the end or `patience`.
@@ -56,8 +66,13 @@ pub(crate) fn connect(base: &str, patience: Duration) -> Result<TcpStream, Strin
     Ok(stream)
 }
 
-fn read(stream: &TcpStream, method: &str, begun: Instant, patience: Duration) -> Result<Response, String> {
-    let mut received = Vec::new();
+fn read(
+    stream: &TcpStream,
+    mut received: Vec<u8>,
+    method: &str,
+    begun: Instant,
+    patience: Duration,
+) -> Result<Response, String> {
     let mut reader = stream;
     let mut more = |received: &mut Vec<u8>| -> Result<bool, String> {
         let mut piece = [0; 16 * 1_024];

@@ -79,7 +79,7 @@ impl Stream {
         };
         let head = exchange::head(&raw[..end])?;
         if head.status != 200 {
-            return request.try_send(base).map(|response| Err(Box::new(response)));
+            return exchange::rest(&socket, raw, "GET", HEAD).map(|response| Err(Box::new(response)));
         }
         let coding = head.header("transfer-encoding");
         assert!(coding == Some("chunked"), "expected a body without an end\n{head}");

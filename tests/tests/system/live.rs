@@ -245,7 +245,9 @@ fn at_its_bound_it_says_503_and_ends_at_sigterm(world: &World) {
         let mut stream = listen().map_err(|response| response.to_string())?;
         if let Next::End = stream.next(Duration::from_secs(1)) { Err("it ended".to_owned()) } else { Ok(stream) }
     });
-    let two = listen().expect("a seat");
+    // The seats of those that ended are free a moment later.
+    let seat = || listen().map_err(|response| response.to_string());
+    let two = eventually(SOON, "a second seat", seat);
     let refused = listen().expect_err("no seat");
     refused.problem("unavailable", &[]);
     assert!(refused.one("retry-after").parse::<u32>().is_ok(), "{refused}");
@@ -256,8 +258,7 @@ fn at_its_bound_it_says_503_and_ends_at_sigterm(world: &World) {
     let echo = ana.create_from(world, &LONDON, &calm());
     one.of("echo", id_of(&echo), SOON);
     drop(two);
-    let two =
-        eventually(Duration::from_secs(20), "a free seat", || listen().map_err(|response| response.to_string()));
+    let two = eventually(Duration::from_secs(20), "a free seat", seat);
     more.process.ask_to_stop();
     one.until_its_end(Duration::from_secs(3));
     drop(two);

@@ -36,7 +36,7 @@ fn stack_json_is_the_contracts(world: &World) {
     let regions = file["regions"].as_array().unwrap();
     assert_eq!(regions.len(), 4);
     for (nth, (region, name)) in regions.iter().zip(Region::ALL).enumerate() {
-        assert_eq!(keys(region), ["admin", "core", "dynamodb", "memcached", "name", "redis"]);
+        assert_eq!(keys(region), ["admin", "core", "dynamodb", "memcached", "name", "opensearch", "redis"]);
         assert_eq!(region["name"], name.as_str());
         for (part, base) in [("core", 7_001), ("admin", 7_101), ("dynamodb", 8_001)] {
             assert_eq!(region[part], format!("http://127.0.0.1:{}", base + nth), "{region}");
@@ -44,6 +44,7 @@ fn stack_json_is_the_contracts(world: &World) {
         assert_eq!(region["redis"], format!("redis://127.0.0.1:{}", 6_401 + nth), "{region}");
         let memcached = [11_401, 11_402].map(|base| format!("127.0.0.1:{}", base + 2 * nth)).join(",");
         assert_eq!(region["memcached"], memcached, "{region}");
+        assert_eq!(region["opensearch"], "http://127.0.0.1:9201", "one for all: {region}");
     }
 }
 

@@ -91,6 +91,11 @@ fn without_recent(
     items
 }
 
+/// Where sweeps go on; the worker that sweeps keeps its place in the stream beside it.
+async fn positions(region: &Region) -> usize {
+    region.items(LOCAL).await.values().filter(|item| item["pk"] == "S(\"sweep\")").count()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_that_is_killed_goes_on() {
     let aged_count = kills() * AGED_FOR_EACH_KILL;
@@ -121,7 +126,7 @@ async fn a_sweep_that_is_killed_goes_on() {
     assert_eq!((&said["jobs"][0]["job"], &said["jobs"][0]["done"]), (&"sweep".into(), &true.into()));
 
     assert_eq!(region.items(ECHOES).await, without_recent(&before, &aged));
-    assert!(region.items(LOCAL).await.is_empty(), "a round that is over leaves no position");
+    assert_eq!(positions(&region).await, 0, "a round that is over leaves no position");
     let changes = region.changes(ECHOES).split_off(changes_before);
     let changed: BTreeSet<_> = changes.iter().map(|change| format!("{:?}", change.dynamodb.keys)).collect();
     assert_eq!((changes.len(), changed.len()), (aged_count, aged_count), "each was written once");
@@ -150,5 +155,5 @@ async fn a_sweep_that_is_told_to_stop_ends_within_its_pause() {
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
     let status = tokio::time::timeout(Duration::from_secs(4), work.wait()).await.expect("it ends promptly").unwrap();
     assert_eq!((status.code(), entries(&region).await), (Some(0), 2));
-    assert_eq!(region.items(LOCAL).await.len(), 1, "it goes on from there");
+    assert_eq!(positions(&region).await, 1, "it goes on from there");
 }

@@ -18,6 +18,7 @@ use crate::servers::Servers;
 
 const KEY_ID: &str = "EDGE1";
 const SECRET: &str = "a-secret-of-the-benchmark";
+const REQUEST_ID: (&str, &str) = ("x-echoes-request-id", "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20");
 /// Between two looks at what is visible.
 pub const LOOK: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -62,6 +63,7 @@ impl Core {
     pub async fn call(&self, method: &str, path: &str, own: &[(&str, &str)], body: Vec<u8>) -> Response<Incoming> {
         let key = EdgeKey::new(KEY_ID, SECRET).unwrap();
         let url = format!("{}{path}", self.api);
+        let own: Vec<(&str, &str)> = own.iter().copied().chain([REQUEST_ID]).collect();
         let signed: Vec<(&str, &str)> =
             own.iter().copied().filter(|(name, _)| name.starts_with("x-echoes-")).collect();
         let call = Call { method, url: &url, headers: &signed, body: &body };
@@ -71,7 +73,7 @@ impl Core {
             request = request.header(name, value);
         }
         for (name, value) in own {
-            request = request.header(*name, *value);
+            request = request.header(name, value);
         }
         self.client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap()
     }

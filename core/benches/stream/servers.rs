@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::programs::{LOAD, Program, free_port};
+use crate::programs::{LOAD, Program};
 
 /// A real OpenSearch and a real Redis.
 pub struct Servers {
@@ -20,8 +20,9 @@ impl Servers {
     pub fn start() -> Self {
         let jars = std::env::var("ECHOES_OPENSEARCH").expect("ECHOES_OPENSEARCH: `make bench-stream` sets it");
         let folder = tempfile::tempdir().unwrap();
-        // Its runner listens on the port after the one it is given.
-        let port = free_port();
+        // Its runner listens on the port after the one it is given, and takes none but these.
+        let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = (9_250..9_299).find(is_free).expect("a port from 9250 to 9298");
         let mut command = Command::new("java");
         command.args(["-Xms512m", "-Xmx512m", "-cp", &format!("{jars}/*")]);
         command.args(["org.codelibs.opensearch.runner.OpenSearchRunner", "-numOfNode", "1", "-clusterName", "bench"]);

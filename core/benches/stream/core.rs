@@ -53,7 +53,7 @@ impl Core {
         ]);
         Self {
             program: Program::start(command, port),
-            client: Client::builder(TokioExecutor::new()).set_host(false).build_http(),
+            client: Client::builder(TokioExecutor::new()).build_http(),
             api: format!("http://127.0.0.1:{port}"),
             admin: format!("http://127.0.0.1:{admin}"),
         }
@@ -124,7 +124,7 @@ impl Core {
     }
 
     async fn admin(&self, path: &str) -> (bool, String) {
-        let request = Request::get(format!("{}{path}", self.admin)).header("host", "localhost");
+        let request = Request::get(format!("{}{path}", self.admin));
         let answer = self.client.request(request.body(Full::default()).unwrap()).await.unwrap();
         let is_well = answer.status().is_success();
         (is_well, String::from_utf8_lossy(&answer.into_body().collect().await.unwrap().to_bytes()).into_owned())

@@ -2,6 +2,7 @@
 //! the table grants.
 
 mod budget;
+pub mod table;
 mod window;
 
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 
 use crate::clock::Stopwatch;
+use crate::store::StoreError;
 use crate::units;
 
 pub use budget::{Booking, Budget, Kind};
@@ -31,6 +33,17 @@ pub enum Attempt<T, E> {
     Refused(E),
     /// An error that another try would meet again.
     Failed(E),
+}
+
+impl<T> Attempt<T, StoreError> {
+    /// What a call of the store met.
+    pub fn of(met: Result<T, StoreError>) -> Self {
+        match met {
+            Ok(answer) => Self::Done(answer),
+            Err(error) if error.is_passing() => Self::Refused(error),
+            Err(error) => Self::Failed(error),
+        }
+    }
 }
 
 /// The throttle of one piece of bulk work, shared by all of its calls.

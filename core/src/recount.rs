@@ -12,6 +12,7 @@ use echoes_shared::{Echo, Emotion, Region, Timestamp};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
+use crate::pace::table::next_page;
 use crate::pace::{Attempt, Pace};
 use crate::sinks::analytics::rule;
 use crate::store::{Counter, Segment, Store, StoreError, Tally};
@@ -152,12 +153,13 @@ async fn counters(store: &Store, pace: &Pace, plan: Plan) -> Result<Counts, Stor
         let mut counts = Counts::new();
         let mut rest = segment;
         while !rest.has_ended() {
-            let read = |mut segment: Segment| async {
+            let read = async |mut segment: Segment| {
                 let page = Box::pin(store.scan_counters(&mut segment)).await;
-                (segment, attempt(page))
+                (segment, Attempt::of(page))
             };
-            let (back, page) = paced(pace, rest, read).await?;
+            let (back, page) = pace.until_granted(rest, read).await;
             rest = back;
+            let page = page?;
             page.into_iter().for_each(|(counter, tally)| counts.entry(counter).or_default().add(&tally));
         }
         Ok(counts)
@@ -172,13 +174,10 @@ async fn table(store: &Store, pace: &Pace, plan: Plan, reading: &Reading) -> Res
         let mut counts = Counts::new();
         let mut rest = segment;
         while !rest.has_ended() {
-            let read = |mut segment: Segment| async {
-                // At the epoch no echo had expired: a counter counts it until it is removed.
-                let page = Box::pin(store.scan(&mut segment, true, Timestamp::from_millis(0))).await;
-                (segment, attempt(page))
-            };
-            let (back, page) = paced(pace, rest, read).await?;
+            // At the epoch no echo had expired: a counter counts it until it is removed.
+            let (back, page) = next_page(store, pace, rest, true, || Timestamp::from_millis(0)).await;
             rest = back;
+            let page = page?;
             reading.echoes.fetch_add(page.echoes.len() as u64, Ordering::Relaxed);
             reading.damaged.fetch_add(page.damaged.len() as u64, Ordering::Relaxed);
             let here = |echo: &&Echo| echo.origin == plan.region;
@@ -207,23 +206,6 @@ where
             Ok(all)
         })
         .await
-}
-
-/// Reads a page when the pace allows it.
-async fn paced<T, F>(pace: &Pace, segment: Segment, read: impl Fn(Segment) -> F) -> Result<(Segment, T), StoreError>
-where
-    F: Future<Output = (Segment, Attempt<T, StoreError>)>,
-{
-    let (segment, page) = pace.until_granted(segment, read).await;
-    Ok((segment, page?))
-}
-
-fn attempt<T>(page: Result<T, StoreError>) -> Attempt<T, StoreError> {
-    match page {
-        Ok(page) => Attempt::Done(page),
-        Err(error) if error.is_passing() => Attempt::Refused(error),
-        Err(error) => Attempt::Failed(error),
-    }
 }
 
 #[cfg(test)]

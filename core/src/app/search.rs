@@ -14,7 +14,7 @@ use crate::config::OpenSearchUrl;
 use crate::pace::{Budget, Kind, Pace, Window};
 use crate::search::fill::{End, Event, Plan, fill};
 use crate::search::opensearch::OpenSearch;
-use crate::search::{Embedded, Search};
+use crate::search::{Embedded, Search, SearchUnavailable};
 use crate::store::Store;
 use crate::work;
 
@@ -75,60 +75,72 @@ impl KeptIndex {
                 tokio::time::sleep(PURGE_EVERY).await;
             }
         };
-        let fill = async {
-            match self {
-                Self::Own(index) => index.fill(store, FILL_READ_UNITS_PER_SECOND, clock::now).await,
-                Self::Server(index) => watch_over(index, store, fills).await,
-            }
-        };
         tokio::select! {
-            ((), ()) = async { tokio::join!(fill, purge) } => {}
+            ((), ()) = async { tokio::join!(self.watch_over(store, fills), purge) } => {}
             () = work::stopped(&mut stop) => {}
         }
     }
-}
 
-/// Fills the server's index whenever it is found to be new, or says that somebody must. Several processes that work beside each
-/// other would each read the whole table, so that is left to an operator.
-async fn watch_over(index: &Arc<OpenSearch>, store: &Store, fills: bool) {
-    let mut told = false;
-    loop {
-        match index.unfilled().await {
-            Ok(Some(name)) if fills => fill_server(index, &name, store).await,
-            Ok(Some(name)) if !told => {
-                told = true;
-                tracing::warn!(
-                    index = name,
-                    "echoes may be missing in the search index: run `echoes search reindex`"
-                );
+    /// Fills the index whenever it is found to be new, or says that somebody must. Several processes that work beside each other
+    /// would each read the whole table, so that is left to an operator.
+    async fn watch_over(&self, store: &Store, fills: bool) {
+        let mut told = false;
+        loop {
+            match self.unfilled().await {
+                Ok(Some(name)) if fills => self.fill(&name, store).await,
+                Ok(Some(name)) if !told => {
+                    told = true;
+                    tracing::warn!(
+                        index = name,
+                        "echoes may be missing in the search index: run `echoes search reindex`"
+                    );
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => told = false,
+                Err(error) => tracing::debug!(%error, "the search server does not answer"),
             }
-            Ok(Some(_)) => {}
-            Ok(None) => told = false,
-            Err(error) => tracing::debug!(%error, "the search server does not answer"),
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
-}
 
-async fn fill_server(index: &Arc<OpenSearch>, name: &str, store: &Store) {
-    tracing::info!(index = name, "the search index is being filled; until then searches may find less than there is");
-    let budget = Budget::per_second(Kind::Read, FILL_READ_UNITS_PER_SECOND);
-    let pace = Pace::new(budget, Window::new(FILL_SEGMENTS, FILL_SEGMENTS), FILL_PATIENCE);
-    let plan = Plan { segments: FILL_SEGMENTS, patience: FILL_PATIENCE, clock: clock::now };
-    let mut tell = |event: Event<'_>| match event {
-        Event::Damaged(what) => tracing::error!(what, "is not in the search index"),
-        Event::Refused(refused) => {
-            tracing::error!(id = %refused.id, reason = refused.reason, "is not in the search index");
+    /// Puts every echo of the table into the index of that name.
+    async fn fill(&self, name: &str, store: &Store) {
+        tracing::info!(
+            index = name,
+            "the search index is being filled; until then searches may find less than there is"
+        );
+        let budget = Budget::per_second(Kind::Read, FILL_READ_UNITS_PER_SECOND);
+        let pace = Pace::new(budget, Window::new(FILL_SEGMENTS, FILL_SEGMENTS), FILL_PATIENCE);
+        let plan = Plan { segments: FILL_SEGMENTS, patience: FILL_PATIENCE, clock: clock::now };
+        let mut tell = |event: Event<'_>| match event {
+            Event::Damaged(what) => tracing::error!(what, "is not in the search index"),
+            Event::Refused(refused) => {
+                tracing::error!(id = %refused.id, reason = refused.reason, "is not in the search index");
+            }
+            Event::Progress(_) => {}
+        };
+        match fill(store, pace, plan, self.shared(), std::future::pending(), &mut tell).await {
+            (End::Complete, counts) => match self.mark_filled(name).await {
+                Ok(()) => tracing::info!(index = name, echoes = counts.echoes, "the search index is filled"),
+                Err(error) => tracing::warn!(%error, "the search index is filled, which cannot be written down"),
+            },
+            (End::Failed(reason), _) => tracing::warn!(reason, "filling the search index fails, and is tried again"),
+            (End::Stopped, _) => {}
         }
-        Event::Progress(_) => {}
-    };
-    let shared = Arc::clone(index) as Search;
-    match fill(store, pace, plan, shared, std::future::pending(), &mut tell).await {
-        (End::Complete, counts) => match index.mark_filled(name).await {
-            Ok(()) => tracing::info!(index = name, echoes = counts.echoes, "the search index is filled"),
-            Err(error) => tracing::warn!(%error, "the search index is filled, which cannot be written down"),
-        },
-        (End::Failed(reason), _) => tracing::warn!(reason, "filling the search index fails, and is tried again"),
-        (End::Stopped, _) => {}
+    }
+
+    /// The name of the index in which echoes of the table may be missing.
+    async fn unfilled(&self) -> Result<Option<String>, SearchUnavailable> {
+        match self {
+            Self::Own(index) => Ok((!index.is_filled()).then(|| "own".to_owned())),
+            Self::Server(index) => index.unfilled().await,
+        }
+    }
+
+    async fn mark_filled(&self, name: &str) -> Result<(), SearchUnavailable> {
+        match self {
+            Self::Own(index) => index.mark_filled(clock::now()).await,
+            Self::Server(index) => index.mark_filled(name).await,
+        }
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::*;
 use crate::metrics::Metrics;
+use crate::samples::content;
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_388_393_000);
 
@@ -36,16 +37,7 @@ fn hub() -> Hub {
 /// The echo that was posted `second` seconds from now.
 fn echo(second: u64, emotion: Emotion) -> Echo {
     let key = IdempotencyKey::mint(NOW.plus_millis(second * 1_000), &[second as u8; 10]);
-    let content = NewEcho {
-        emotion,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: Some("line\none\r\n\ntwo".to_owned()),
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
+    let content = NewEcho { transcript: Some("line\none\r\n\ntwo".to_owned()), ..content(emotion) };
     Echo::create("ana".parse().unwrap(), key, content, Region::EuWest1)
 }
 

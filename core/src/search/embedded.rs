@@ -1,7 +1,6 @@
 //! The index inside this process, for one machine: a folder of its own, or memory.
 
 mod collect;
-mod fill;
 mod folder;
 mod schema;
 mod score;
@@ -82,6 +81,14 @@ impl Embedded {
     /// Whether every echo of the table has been in it.
     pub fn is_filled(&self) -> bool {
         self.filled.load(Ordering::Acquire)
+    }
+
+    /// Says for good that every echo of the table has been in it.
+    ///
+    /// # Errors
+    /// Where that cannot be written.
+    pub async fn mark_filled(&self, now: Timestamp) -> Result<(), SearchUnavailable> {
+        self.writer.filled(now).await
     }
 
     /// Runs `read` on a thread where it may take its time.

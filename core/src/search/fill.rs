@@ -7,11 +7,11 @@ use echoes_shared::Timestamp;
 use rand::RngExt as _;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use super::{Document, Index, RefusedDocument, SearchUnavailable};
 use crate::clock::Stopwatch;
-use crate::pace::{Attempt, Pace};
+use crate::pace::Pace;
+use crate::pace::table::{Segments, next_page};
 use crate::store::{ScanPage, Segment, Store};
 use crate::units;
 
@@ -93,24 +93,20 @@ pub async fn fill(
     tokio::pin!(stop);
     let (pages, mut taken) = mpsc::channel(PAGES_AHEAD);
     let pace = Arc::new(pace);
-    let mut segments = JoinSet::new();
-    for segment in Segment::all(plan.segments) {
-        let reading = read(store.clone(), Arc::clone(&pace), plan, segment, Arc::clone(&index), pages.clone());
-        segments.spawn(reading);
-    }
+    let read_one = |segment| read(store.clone(), Arc::clone(&pace), plan, segment, Arc::clone(&index), pages.clone());
+    let mut segments = Segments::spawn(plan.segments, read_one);
     drop(pages);
     let mut counts = Counts::default();
     let end = loop {
         tokio::select! {
             page = taken.recv() => match page {
                 Some(page) => counts.add(&page, tell),
-                None => break end_of(&mut segments).await,
+                None => break segments.end().await.map_or_else(End::Failed, |()| End::Complete),
             },
-            Some(Err(failure)) = next(&mut segments) => break End::Failed(failure),
+            Some(Err(failure)) = segments.next() => break End::Failed(failure),
             () = &mut stop => break End::Stopped,
         }
     };
-    segments.abort_all();
     (end, counts)
 }
 
@@ -128,22 +124,6 @@ impl Counts {
     }
 }
 
-/// How the next segment ended.
-async fn next(segments: &mut JoinSet<Result<(), String>>) -> Option<Result<(), String>> {
-    let ended = segments.join_next().await?;
-    Some(ended.map_err(|error| error.to_string()).flatten())
-}
-
-/// How all of them ended, none of which goes on.
-async fn end_of(segments: &mut JoinSet<Result<(), String>>) -> End {
-    while let Some(ended) = next(segments).await {
-        if let Err(failure) = ended {
-            return End::Failed(failure);
-        }
-    }
-    End::Complete
-}
-
 /// Reads one segment to its end, or until nobody counts any more.
 async fn read(
     store: Store,
@@ -154,15 +134,8 @@ async fn read(
     taken: mpsc::Sender<Taken>,
 ) -> Result<(), String> {
     while !segment.has_ended() {
-        let call = |mut segment: Segment| async {
-            let met = match Box::pin(store.scan(&mut segment, true, (plan.clock)())).await {
-                Ok(page) => Attempt::Done(page),
-                Err(error) if error.is_passing() => Attempt::Refused(error),
-                Err(error) => Attempt::Failed(error),
-            };
-            (segment, met)
-        };
-        let ((back, page), consumed) = units::counted(pace.until_granted(segment, call)).await;
+        let reading = next_page(&store, &pace, segment, true, plan.clock);
+        let ((back, page), consumed) = units::counted(reading).await;
         segment = back;
         let page = page.map_err(|error| error.to_string())?;
         let documents = documents(&page, (plan.clock)());

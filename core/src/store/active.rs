@@ -87,26 +87,12 @@ impl Store {
     /// Where the store gives no answer.
     pub async fn active_people(&self, hour: Timestamp) -> Result<u64, StoreError> {
         let mut people: BTreeMap<u8, BTreeSet<PersonHash>> = BTreeMap::new();
-        let mut after = None;
-        for _ in 0..MAX_PAGES {
-            let request = self
-                .client
-                .query()
-                .table_name(self.ops())
-                .key_condition_expression("#pk = :pk")
-                .expression_attribute_names("#pk", schema::PARTITION_KEY)
-                .expression_attribute_values(":pk", item::string(partition_key(hour)))
-                .set_exclusive_start_key(after)
-                .return_consumed_capacity(INDEXES);
-            let output = self.call("Query", request.send()).await?;
-            for hash in output.items.iter().flatten().flat_map(hashes) {
+        let note = |item: &Item| {
+            hashes(item).for_each(|hash| {
                 people.entry(hash.partition()).or_default().insert(hash);
-            }
-            after = output.last_evaluated_key;
-            if after.is_none() {
-                break;
-            }
-        }
+            });
+        };
+        self.each_in_ops_partition(&partition_key(hour), MAX_PAGES, note).await?;
         Ok(people.values().map(|people| people.len() as u64).sum())
     }
 }

@@ -38,6 +38,27 @@ impl Store {
         Ok(output.items.unwrap_or_default())
     }
 
+    /// Every item of one partition of `EchoesOps`, in at most so many calls; answers whether these were enough. Eventually
+    /// consistent.
+    pub(super) async fn each_in_ops_partition(
+        &self,
+        partition: &str,
+        max_pages: usize,
+        mut each: impl FnMut(&Item),
+    ) -> Result<bool, StoreError> {
+        let mut after = None;
+        for _ in 0..max_pages {
+            let query = self.small_items(self.ops(), partition, None).set_exclusive_start_key(after);
+            let output = self.call("Query", query.send()).await?;
+            output.items.iter().flatten().for_each(&mut each);
+            after = output.last_evaluated_key;
+            if after.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Up to so many items of one partition of `EchoesOps` or `EchoesLocal` behind a sort key, and the sort key behind which
     /// there are more; eventually consistent.
     pub(super) async fn items_behind(

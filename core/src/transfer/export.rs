@@ -7,10 +7,10 @@ use std::thread;
 use echoes_shared::{Echo, Timestamp};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
 
 use super::End;
-use crate::pace::{Attempt, Pace};
+use crate::pace::Pace;
+use crate::pace::table::{Segments, next_page};
 use crate::store::{ScanPage, Segment, Store, StoreError};
 use crate::units;
 
@@ -76,10 +76,8 @@ pub async fn export(
     tokio::pin!(stop);
     let (pages, mut read) = mpsc::channel(PAGES_AHEAD);
     let pace = Arc::new(pace);
-    let mut segments = JoinSet::new();
-    for segment in Segment::all(plan.segments) {
-        segments.spawn(scan(store.clone(), Arc::clone(&pace), plan, segment, pages.clone()));
-    }
+    let read_one = |segment| scan(store.clone(), Arc::clone(&pace), plan, segment, pages.clone());
+    let mut segments = Segments::spawn(plan.segments, read_one);
     drop(pages);
     let (texts, written) = write(sink);
     let mut counts = Counts::default();
@@ -94,14 +92,13 @@ pub async fn export(
                         break End::Complete;
                     }
                 }
-                None => break end_of(&mut segments).await,
+                None => break segments.end().await.map_or_else(End::Failed, |()| End::Complete),
             },
-            Some(Err(failure)) = next(&mut segments) => break End::Failed(failure),
+            Some(Err(failure)) = segments.next() => break End::Failed(failure),
             () = &mut stop => break End::Stopped,
         }
     };
-    segments.abort_all();
-    drop(texts);
+    drop((segments, texts));
     let end = match written.await.unwrap_or_else(|_| Err(io::Error::other("the writer ended"))) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => End::Unwanted,
         Err(error) => End::Failed(format!("the output: {error}")),
@@ -121,22 +118,6 @@ impl Counts {
     }
 }
 
-/// How the next segment ended.
-async fn next(segments: &mut JoinSet<Result<(), StoreError>>) -> Option<Result<(), String>> {
-    let ended = segments.join_next().await?;
-    Some(ended.map_err(|error| error.to_string()).and_then(|ended| ended.map_err(|error| error.to_string())))
-}
-
-/// How all of them ended, none of which goes on.
-async fn end_of(segments: &mut JoinSet<Result<(), StoreError>>) -> End {
-    while let Some(ended) = next(segments).await {
-        if let Err(failure) = ended {
-            return End::Failed(failure);
-        }
-    }
-    End::Complete
-}
-
 /// Reads one segment to its end, or until nobody wants more.
 async fn scan(
     store: Store,
@@ -146,15 +127,8 @@ async fn scan(
     pages: mpsc::Sender<Lines>,
 ) -> Result<(), StoreError> {
     while !segment.has_ended() {
-        let call = |mut segment: Segment| async {
-            let met = match Box::pin(store.scan(&mut segment, plan.consistent, (plan.clock)())).await {
-                Ok(page) => Attempt::Done(page),
-                Err(error) if error.is_passing() => Attempt::Refused(error),
-                Err(error) => Attempt::Failed(error),
-            };
-            (segment, met)
-        };
-        let ((back, page), consumed) = units::counted(pace.until_granted(segment, call)).await;
+        let reading = next_page(&store, &pace, segment, plan.consistent, plan.clock);
+        let ((back, page), consumed) = units::counted(reading).await;
         segment = back;
         let page = page?;
         let text = lines(&page.echoes);

@@ -306,7 +306,7 @@ async fn restore(store: &Store, pace: &Pace, clock: fn() -> Timestamp, all: Vec<
     let (mut lines, mut error) = (Vec::with_capacity(all.len()), None);
     for taken in all {
         let call = |taken: Taken| async {
-            let met = attempt(Box::pin(store.restore(&taken.new, clock())).await);
+            let met = Attempt::of(Box::pin(store.restore(&taken.new, clock())).await);
             (taken, met)
         };
         let (taken, met) = pace.until_granted(taken, call).await;
@@ -338,19 +338,11 @@ async fn put_chunk(store: &Store, pace: &Pace, clock: fn() -> Timestamp, all: Ve
                 let left = refused.iter().filter_map(|&place| left.get(place).copied()).collect();
                 (left, Attempt::Refused(StoreError::Throttled { operation: "BatchWriteItem" }))
             }
-            Err(error) => (left, attempt(Err(error))),
+            Err(error) => (left, Attempt::of(Err(error))),
         }
     };
     let (left, result) = pace.until_granted(left, call).await;
     let outcome = |place: usize| if left.contains(&place) { None } else { Some(Outcome::Stored) };
     let lines = all.into_iter().enumerate().map(|(place, taken)| (taken, outcome(place))).collect();
     (lines, result.err())
-}
-
-fn attempt<T>(result: Result<T, StoreError>) -> Attempt<T, StoreError> {
-    match result {
-        Ok(answer) => Attempt::Done(answer),
-        Err(error) if error.is_passing() => Attempt::Refused(error),
-        Err(error) => Attempt::Failed(error),
-    }
 }

@@ -8,16 +8,9 @@
     reason = "a test may panic: that is how it fails"
 )]
 
-/// Runs cases one after another and names each.
-macro_rules! run {
-    ($on:expr, $($case:ident)*) => {
-        $(
-            println!("{}", stringify!($case));
-            // On the heap: all cases of a suite together are too large for a test's stack.
-            Box::pin($case($on)).await;
-        )*
-    };
-}
+#[macro_use]
+#[path = "../store/run.rs"]
+mod run;
 
 mod cases;
 mod corpus;
@@ -25,6 +18,9 @@ mod embedded;
 mod opensearch;
 mod proxy;
 mod random;
+#[path = "../program/region.rs"]
+#[expect(dead_code, reason = "the suite of the program uses all of it")]
+mod region;
 mod reindex;
 mod samples;
 mod server;

@@ -8,16 +8,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
-/// Runs cases one after another and names each.
-macro_rules! run {
-    ($engine:expr, $($case:ident)*) => {
-        $(
-            println!("{}", stringify!($case));
-            // On the heap: all cases of a suite together are too large for a test's stack.
-            Box::pin($case($engine)).await;
-        )*
-    };
-}
+#[macro_use]
+mod run;
 
 mod batch;
 mod buckets;

@@ -6,22 +6,14 @@ use super::*;
 use crate::cache::{CacheConfig, Lifetimes};
 use crate::live::Entrance;
 use crate::metrics::Metrics;
+use crate::samples::content;
 use crate::stream::{Sequence, ShardId, Tombstone};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_388_393_000);
 
 fn echo(version: u64) -> Echo {
     let key = IdempotencyKey::mint(NOW, &[1; 10]);
-    let content = NewEcho {
-        emotion: Emotion::Happy,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: None,
-        detected_mood: None,
-        metadata: None,
-        days_to_live: Some(1),
-    };
+    let content = NewEcho { days_to_live: Some(1), ..content(Emotion::Happy) };
     Echo { version, ..Echo::create("ana".parse().unwrap(), key, content, Region::EuWest1) }
 }
 

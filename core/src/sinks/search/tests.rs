@@ -6,22 +6,14 @@ use echoes_shared::query::SearchQuery;
 use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region};
 
 use super::*;
+use crate::samples::content;
 use crate::search::{Embedded, Index as _, Query};
 use crate::stream::{ShardId, Tombstone};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 
 fn echo(transcript: &str) -> Echo {
-    let content = NewEcho {
-        emotion: Emotion::Happy,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: Some(transcript.to_owned()),
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
+    let content = NewEcho { transcript: Some(transcript.to_owned()), ..content(Emotion::Happy) };
     Echo::create("ana".parse().unwrap(), IdempotencyKey::mint(NOW, &[1; 10]), content, Region::EuWest1)
 }
 

@@ -26,30 +26,15 @@ impl Store {
     /// Where the store gives no answer.
     pub async fn counters(&self, group: &Counters) -> Result<BTreeMap<Counter, Tally>, StoreError> {
         let mut sums: BTreeMap<Counter, Tally> = BTreeMap::new();
-        let mut after = None;
-        for _ in 0..MAX_PAGES {
-            let request = self
-                .client
-                .query()
-                .table_name(self.ops())
-                .key_condition_expression("#pk = :pk")
-                .expression_attribute_names("#pk", schema::PARTITION_KEY)
-                .expression_attribute_values(":pk", item::string(group.partition()))
-                .set_exclusive_start_key(after)
-                .return_consumed_capacity(INDEXES);
-            let output = self.call("Query", request.send()).await?;
-            for item in output.items.unwrap_or_default() {
-                match group.read(ops::sort_key(&item)) {
-                    Some((counter, _)) => sums.entry(counter).or_default().add(&tally(&item)),
-                    None => tracing::error!(key = ops::sort_key(&item), "the key of a counter is damaged"),
-                }
-            }
-            after = output.last_evaluated_key;
-            if after.is_none() {
-                return Ok(sums);
-            }
+        let partition = group.partition();
+        let add = |item: &Item| match group.read(ops::sort_key(item)) {
+            Some((counter, _)) => sums.entry(counter).or_default().add(&tally(item)),
+            None => tracing::error!(key = ops::sort_key(item), "the key of a counter is damaged"),
+        };
+        if self.each_in_ops_partition(&partition, MAX_PAGES, add).await? {
+            return Ok(sums);
         }
-        Err(StoreError::Refused { operation: "Query", cause: format!("{} has no end", group.partition()) })
+        Err(StoreError::Refused { operation: "Query", cause: format!("{partition} has no end") })
     }
 
     /// The next page of a scan of this region's own counters; strongly consistent.

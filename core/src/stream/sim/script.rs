@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use echoes_shared::{Echo, EchoId, Emotion, IdempotencyKey, NewEcho, Region, Timestamp};
+use echoes_shared::{Echo, EchoId, Emotion, IdempotencyKey, Region, Timestamp};
 use futures_util::future::BoxFuture;
 
 use super::machine::Machine;
+use crate::samples::content;
 use crate::store::StoreError;
 use crate::stream::{
     Damaged, Entry, Image, Listed, Listing, Page, Record, Sequence, ShardId, Source, SourceError, Start, Tombstone,
@@ -339,16 +340,7 @@ fn entropy(item: usize) -> [u8; 10] {
 }
 
 fn echo(item: usize, version: u64, now: Timestamp) -> Echo {
-    let content = NewEcho {
-        emotion: Emotion::ALL[item % 5],
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: None,
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
+    let content = content(Emotion::ALL[item % 5]);
     let key = IdempotencyKey::mint(Timestamp::from_millis(super::machine::EPOCH_MILLIS), &entropy(item));
     let echo = Echo::create("ana".parse().expect("a name"), key, content, HERE);
     Echo { version, updated_at: now, ..echo }

@@ -1,9 +1,10 @@
 //! Tests of the rule, the last of them over random histories of four regions.
 
-use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Timestamp};
+use echoes_shared::{Emotion, IdempotencyKey, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
+use crate::samples::content;
 use crate::stream::Tombstone;
 
 const HERE: Region = Region::EuWest1;
@@ -14,16 +15,7 @@ fn at() -> Timestamp {
 }
 
 fn echo(n: u8, origin: Region) -> Echo {
-    let content = NewEcho {
-        emotion: Emotion::ALL[usize::from(n) % 3],
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: None,
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
+    let content = content(Emotion::ALL[usize::from(n) % 3]);
     let user = ["ana", "ben"][usize::from(n) % 2].parse().unwrap();
     let time = at().plus_millis(u64::from(n) * 60 * 1_000);
     Echo::create(user, IdempotencyKey::mint(time, &[n; 10]), content, origin)

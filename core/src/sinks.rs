@@ -47,6 +47,12 @@ impl SinkName {
             Self::Search => "search",
         }
     }
+
+    /// The one of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sink| sink.as_str() == name)
+    }
 }
 
 impl fmt::Display for SinkName {

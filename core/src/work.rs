@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::cache::Cache;
 use crate::config::WorkConfig;
 use crate::store::Store;
-use crate::stream::{Progress, Pump, Until};
+use crate::stream::{Pump, Until};
 use crate::units;
 use beats::Beats;
 use erasure::Erasures;
@@ -66,21 +66,19 @@ struct Jobs {
     /// `None` where its rate is zero.
     sweep: Option<Sweep>,
     erasures: Erasures,
-    beats: Beats,
     raises: Raises,
     young_tombstones: Guard,
     tombstones: Guard,
 }
 
 impl Jobs {
-    fn new(store: &Store, cache: &Cache, config: &WorkConfig, progress: &Progress) -> Self {
+    fn new(store: &Store, cache: &Cache, config: &WorkConfig) -> Self {
         let sweep = (config.sweep_units_per_second > 0).then(|| Sweep::new(store.clone(), config));
         let guard = |age_millis| Guard::new(store.clone(), cache.clone(), age_millis);
         let erasures = Erasures::new(store.clone(), cache.clone());
         Self {
             sweep,
             erasures,
-            beats: Beats::new(store.clone(), progress.clone()),
             raises: Raises::new(store.clone(), cache.clone()),
             young_tombstones: guard(YOUNG_MILLIS),
             tombstones: guard(TOMBSTONE_MILLIS),
@@ -91,14 +89,15 @@ impl Jobs {
 /// Runs every job and the stream's effects until `stop` is told; what they change is told to `cache`. Then each ends after its
 /// present step.
 pub async fn run(store: Store, cache: Cache, config: WorkConfig, pump: Pump, stop: watch::Receiver<bool>) {
-    let jobs = Jobs::new(&store, &cache, &config, pump.progress());
+    let jobs = Jobs::new(&store, &cache, &config);
+    let beats = Beats::new(store.clone(), pump.progress().clone());
     let sweep = async {
         if let Some(sweep) = &jobs.sweep {
             rounds(SWEEP, stop.clone(), |now| sweep.pass(now)).await;
         }
     };
     let erasures = rounds(ERASURES, stop.clone(), |now| jobs.erasures.pass(now));
-    let beats = rounds(BEATS, stop.clone(), |now| jobs.beats.pass(now));
+    let beats = rounds(BEATS, stop.clone(), |now| beats.pass(now));
     let raises = rounds(RAISES, stop.clone(), |_| jobs.raises.pass());
     let young = rounds(YOUNG_TOMBSTONES, stop.clone(), |now| jobs.young_tombstones.pass(now));
     let all = rounds(TOMBSTONES, stop.clone(), |now| jobs.tombstones.pass(now));
@@ -109,17 +108,16 @@ pub async fn run(store: Store, cache: Cache, config: WorkConfig, pump: Pump, sto
     tokio::join!(sweep, erasures, beats, raises, young, all, streams);
 }
 
-/// Runs one full round of every job, one after the other, then drains the stream if this process `reads_stream`, and says what
-/// each did; all are tried, whichever fails.
+/// Runs one full round of every job, one after the other, then drains the stream where there is one to read, and says what each
+/// did; all are tried, whichever fails.
 pub async fn run_once(
     store: Store,
     cache: Cache,
     config: WorkConfig,
-    pump: Pump,
-    reads_stream: bool,
+    pump: Option<Pump>,
     stop: watch::Receiver<bool>,
 ) -> Vec<Round> {
-    let jobs = Jobs::new(&store, &cache, &config, pump.progress());
+    let jobs = Jobs::new(&store, &cache, &config);
     let mut rounds = Vec::new();
     if let Some(sweep) = &jobs.sweep {
         let mut round = once(SWEEP.job, stop.clone(), |now| sweep.pass(now)).await;
@@ -133,7 +131,10 @@ pub async fn run_once(
     let mut round = once(ERASURES.job, stop.clone(), |now| jobs.erasures.pass(now)).await;
     round.did = jobs.erasures.did();
     rounds.push(round);
-    if reads_stream {
+    let mut round = once(RAISES.job, stop.clone(), |_| jobs.raises.pass()).await;
+    round.did = jobs.raises.did();
+    rounds.push(round);
+    if let Some(pump) = pump {
         rounds.push(drain(&pump, stop).await);
     }
     rounds

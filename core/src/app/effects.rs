@@ -12,7 +12,7 @@ use crate::sinks::analytics::Analytics;
 use crate::sinks::invalidation::{Invalidation, Listener};
 use crate::sinks::live::LiveSink;
 use crate::sinks::repair::Repair;
-use crate::sinks::{SearchSink, Sink};
+use crate::sinks::{SearchSink, Sink, SinkName};
 use crate::store::{Store, TableStream};
 use crate::stream::{Progress, Pump};
 
@@ -30,25 +30,24 @@ pub(super) struct Reach {
 /// Reads the store's stream for every sink.
 pub(super) async fn pump(store: &Store, cache: &Cache, reach: Reach, metrics: &Metrics) -> Pump {
     let source = Arc::new(TableStream::connect(store).await);
-    Pump::new(source, Arc::new(store.clone()), sinks(store, cache, reach), Progress::new(metrics.clone()))
+    // Every worker of a region has the same.
+    let sinks = SinkName::ALL.into_iter().filter_map(|name| sink(name, store, cache, &reach)).collect();
+    Pump::new(source, Arc::new(store.clone()), sinks, Progress::new(metrics.clone()))
 }
 
-/// The sinks: every worker of a region has the same.
-fn sinks(store: &Store, cache: &Cache, Reach { hub, draws, index }: Reach) -> Vec<Arc<dyn Sink>> {
-    let listener = draws.map(|service| {
-        let listener: Listener = Arc::new(move |echo, now| service.note(echo, now));
-        listener
-    });
-    let mut sinks: Vec<Arc<dyn Sink>> = vec![
-        Arc::new(Analytics::new(store.clone(), store.region())),
-        Arc::new(Invalidation::new(cache.clone(), listener)),
-        Arc::new(Repair::new(store.clone(), cache.clone())),
-        Arc::new(LiveSink::new(hub, cache)),
-    ];
-    if let Some(index) = index {
-        sinks.push(Arc::new(SearchSink::new(index)));
-    }
-    sinks
+/// The sink of that name, if this process can have it.
+pub(super) fn sink(name: SinkName, store: &Store, cache: &Cache, reach: &Reach) -> Option<Arc<dyn Sink>> {
+    let listener = |service: &Arc<Service>| -> Listener {
+        let service = Arc::clone(service);
+        Arc::new(move |echo, now| service.note(echo, now))
+    };
+    Some(match name {
+        SinkName::Analytics => Arc::new(Analytics::new(store.clone(), store.region())),
+        SinkName::Invalidation => Arc::new(Invalidation::new(cache.clone(), reach.draws.as_ref().map(listener))),
+        SinkName::Repair => Arc::new(Repair::new(store.clone(), cache.clone())),
+        SinkName::Live => Arc::new(LiveSink::new(reach.hub.clone(), cache)),
+        SinkName::Search => Arc::new(SearchSink::new(reach.index.clone()?)),
+    })
 }
 
 /// Whether the store of a process that serves answers.

@@ -1,5 +1,6 @@
 //! A process that works and serves nobody: for ever, for one round, or for some dead letters.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,11 +19,10 @@ use crate::store::Store;
 use crate::stream::{Letter, Pump, Retried, retry};
 use crate::work::{self, Round};
 
-/// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and the stream.
+/// The store of a process that works, the caches that it tells, of which it keeps nothing in memory, and its index.
 struct Worker {
     store: Store,
     cache: Cache,
-    pump: Pump,
     metrics: Metrics,
     index: Option<KeptIndex>,
 }
@@ -38,16 +38,24 @@ impl Worker {
         let cache = Cache::new(cache, config.region, Lifetimes::default(), metrics.clone());
         let store = Store::connect(config, metrics.clone()).await;
         cache.start(&store);
-        let reach = Reach { index: index.as_ref().map(KeptIndex::shared), ..Reach::default() };
-        let pump = effects::pump(&store, &cache, reach, &metrics).await;
-        Ok(Self { store, cache, pump, metrics, index })
+        Ok(Self { store, cache, metrics, index })
+    }
+
+    fn reach(&self) -> Reach {
+        Reach { index: self.index.as_ref().map(KeptIndex::shared), ..Reach::default() }
+    }
+
+    /// The stream. Whoever has it tells the region's listeners that they may have missed something.
+    async fn pump(&self) -> Pump {
+        effects::pump(&self.store, &self.cache, self.reach(), &self.metrics).await
     }
 }
 
 /// Works until SIGTERM or Ctrl-C, then ends after the present step of each job.
 pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
-    let Worker { store, cache, pump, metrics, index } =
-        Worker::connect(config.store, &config.cache, config.opensearch).await?;
+    let worker = Worker::connect(config.store, &config.cache, config.opensearch).await?;
+    let pump = worker.pump().await;
+    let Worker { store, cache, metrics, index } = worker;
     let streams = Some(pump.progress().clone());
     let readiness = Arc::new(Readiness::new(effects::store_answers(&store), metrics, streams));
     // There is nothing to warm: this process keeps nothing.
@@ -91,12 +99,14 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
 pub async fn work_once(config: WorkerConfig) -> Result<Vec<Round>, ServeError> {
     // Whoever reads the stream does so for every effect: without these some would never be.
     let reads_stream = config.cache.redis.is_some() && config.opensearch.is_some();
-    let Worker { store, cache, pump, .. } = Worker::connect(config.store, &config.cache, config.opensearch).await?;
+    let worker = Worker::connect(config.store, &config.cache, config.opensearch).await?;
+    let pump = if reads_stream { Some(worker.pump().await) } else { None };
+    let Worker { store, cache, .. } = worker;
     if let Schema::Unknown(cause) = schema::ask(&store).await? {
         return Err(ServeError(cause));
     }
     let (stop, stopped) = watch::channel(false);
-    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, reads_stream, stopped));
+    let mut rounds = pin!(work::run_once(store, cache, config.work, pump, stopped));
     tokio::select! {
         done = &mut rounds => return Ok(done),
         signalled = termination() => signalled?,
@@ -115,9 +125,13 @@ pub async fn retry_dead_letters(
     letters: Vec<Letter>,
 ) -> Result<Vec<(Letter, Retried)>, ServeError> {
     let worker = Worker::connect(config.store, &config.cache, config.opensearch).await?;
+    let reach = worker.reach();
+    let names: BTreeSet<_> = letters.iter().map(|letter| letter.sink).collect();
+    let sink = |name| effects::sink(name, &worker.store, &worker.cache, &reach);
+    let sinks: Vec<_> = names.into_iter().filter_map(sink).collect();
     let mut outcomes = Vec::new();
     for letter in letters {
-        let outcome = retry(worker.pump.sinks(), &letter, clock::now()).await;
+        let outcome = retry(&sinks, &letter, clock::now()).await;
         if outcome == Retried::Applied {
             let dropped = worker.store.drop_dead_letter(&letter).await;
             dropped.map_err(|error| ServeError(format!("{}: {error}", letter.key())))?;

@@ -1,5 +1,6 @@
 //! `echoes analytics`: whether the counters are right, and who was active.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -14,7 +15,7 @@ use crate::clock;
 use crate::config::{Environment, StoreConfig};
 use crate::pace::{Budget, Kind, Pace, Window};
 use crate::recount::{Plan, Reading, Recount, recount};
-use crate::store::{Counter, Store, hour_of};
+use crate::store::{Counter, Counters, Store, Tally, hour_of};
 
 /// Between two looks at how far a recount is.
 const SHOW_PERIOD: Duration = Duration::from_millis(500);
@@ -123,12 +124,19 @@ impl ActiveArgs {
     #[expect(clippy::print_stdout, reason = "what this command is for")]
     async fn run(self, store: &Store, now: Timestamp) -> Result<(), Failure> {
         let mut lines = Vec::new();
+        // The counters of the day that the hour is of: they come together.
+        let mut day: Option<(Counters, BTreeMap<Counter, Tally>)> = None;
         for back in (0..self.hours).rev() {
             let hour = hour_of(now).minus_millis(back * MILLIS_PER_HOUR);
             let people = store.active_people(hour).await.map_err(Failure::failed)?;
             let counter = Counter::Hour(hour);
-            let mut counters = store.counters(&counter.group()).await.map_err(Failure::failed)?;
-            let created = counters.remove(&counter).unwrap_or_default().created.max(0);
+            let group = counter.group();
+            let counters = match day.take() {
+                Some((of, counters)) if of == group => counters,
+                _ => store.counters(&group).await.map_err(Failure::failed)?,
+            };
+            let created = counters.get(&counter).map_or(0, |tally| tally.created.max(0));
+            day = Some((group, counters));
             if self.json {
                 lines.push(json!({ "hour": hour, "people": people, "created": created }));
             } else {

@@ -1,6 +1,7 @@
 //! `echoes work dead-letters`: records of the stream that could not be applied, shown, tried again or forgotten.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -39,32 +40,16 @@ struct Wanted {
     #[arg(value_name = "KEY")]
     keys: Vec<String>,
     /// Those of one sink alone.
-    #[arg(long, value_enum)]
-    sink: Option<Sink>,
+    #[arg(long, value_parser = sinks())]
+    sink: Option<SinkName>,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sink {
-    Analytics,
-    Invalidation,
-    Live,
-    Repair,
-    Search,
-}
-
-impl From<Sink> for SinkName {
-    fn from(sink: Sink) -> Self {
-        match sink {
-            Sink::Analytics => Self::Analytics,
-            Sink::Invalidation => Self::Invalidation,
-            Sink::Live => Self::Live,
-            Sink::Repair => Self::Repair,
-            Sink::Search => Self::Search,
-        }
-    }
+fn sinks() -> impl TypedValueParser<Value = SinkName> {
+    let names = PossibleValuesParser::new(SinkName::ALL.map(SinkName::as_str));
+    names.try_map(|name| SinkName::parse(&name).ok_or("there is no such sink"))
 }
 
 impl Wanted {
@@ -75,13 +60,14 @@ impl Wanted {
     /// The letters that are meant; a key that there is not is a fault of the caller's.
     async fn letters(&self, store: &Store) -> Result<Vec<Letter>, Failure> {
         let mut letters = Vec::new();
-        let mut after = Some(String::new());
-        while let Some(from) = after {
-            // A sort key is never empty, and a space comes before all that it may begin with.
-            let from = if from.is_empty() { " ".to_owned() } else { from };
-            let (page, next) = store.dead_letters(&from).await.map_err(Failure::failed)?;
+        let mut after = None;
+        loop {
+            let (page, next) = store.dead_letters(after.as_deref()).await.map_err(Failure::failed)?;
             letters.extend(page.into_iter().filter(|letter| self.means(letter)));
             after = next;
+            if after.is_none() {
+                break;
+            }
         }
         let known = |key: &String| letters.iter().any(|letter| letter.key() == *key);
         match self.keys.iter().find(|key| !known(key)) {
@@ -91,7 +77,7 @@ impl Wanted {
     }
 
     fn means(&self, letter: &Letter) -> bool {
-        let sink = self.sink.is_none_or(|sink| letter.sink == sink.into());
+        let sink = self.sink.is_none_or(|sink| letter.sink == sink);
         sink && (self.keys.is_empty() || self.keys.contains(&letter.key()))
     }
 }

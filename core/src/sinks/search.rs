@@ -1,16 +1,11 @@
 //! Keeps the index as the table is: what lives is found, what is gone is not.
 
-use std::collections::HashMap;
-
-use echoes_shared::{EchoId, Timestamp};
+use echoes_shared::Timestamp;
 use futures_util::future::BoxFuture;
 
 use super::{Batch, Refused, Sink, SinkName, Unavailable};
-use crate::search::{Document, Search};
-use crate::stream::{Image, Record, Sequence};
-
-/// Documents that an index takes at a time.
-const MAX_DOCUMENTS: usize = 1_000;
+use crate::search::{Document, RefusedDocument, Search};
+use crate::stream::{Image, Record};
 
 /// The sink of one region's index.
 #[derive(Debug)]
@@ -25,28 +20,19 @@ impl SearchSink {
     }
 
     async fn index(&self, batch: &Batch) -> Result<Vec<Refused>, Unavailable> {
-        let mut refused = Vec::new();
-        for records in batch.records.chunks(MAX_DOCUMENTS) {
-            let mut documents = Vec::with_capacity(records.len());
-            let mut sequences: HashMap<EchoId, Vec<&Sequence>> = HashMap::new();
-            for record in records {
-                if let Some(document) = document(record, batch.now) {
-                    sequences.entry(document.id).or_default().push(&record.sequence);
-                    documents.push(document);
-                }
-            }
-            if documents.is_empty() {
-                continue;
-            }
-            let answer = self.index.apply(&documents).await.map_err(|error| Unavailable(error.0))?;
-            for document in answer {
-                let named = sequences.get(&document.id).into_iter().flatten();
-                refused.extend(
-                    named.map(|sequence| Refused { sequence: (*sequence).clone(), reason: document.reason.clone() }),
-                );
-            }
+        let documents: Vec<Document> =
+            batch.records.iter().filter_map(|record| document(record, batch.now)).collect();
+        if documents.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(refused)
+        let answer = self.index.apply(&documents).await.map_err(|error| Unavailable(error.0))?;
+        let refused = |document: &RefusedDocument| {
+            let (id, reason) = (document.id, document.reason.clone());
+            let named = batch.records.iter().filter(move |record| record.echo == id);
+            let named = named.filter(|record| self::document(record, batch.now).is_some());
+            named.map(move |record| Refused { sequence: record.sequence.clone(), reason: reason.clone() })
+        };
+        Ok(answer.iter().flat_map(refused).collect())
     }
 }
 

@@ -61,8 +61,7 @@ impl Store {
         &self,
         after: Option<&AskPosition>,
     ) -> Result<(Vec<(AskPosition, Overtaken)>, Option<AskPosition>), StoreError> {
-        // Below every key.
-        let after = after.map_or("!", |position| &position.0);
+        let after = after.map(|position| position.0.as_str());
         let partition = partition(self.config.region);
         let (items, last) = self.items_behind(self.ops(), &partition, after, PAGE_ITEMS).await?;
         Ok((items.iter().filter_map(of_item).collect(), last.map(AskPosition)))

@@ -64,7 +64,6 @@ impl Store {
     /// # Errors
     /// The write may have been made all the same; another, for the same records, then finds it.
     pub async fn add_to_counter(&self, addition: &Addition<'_>) -> Result<Option<Seen>, StoreError> {
-        const OPERATION: &str = "UpdateItem";
         let Addition { counter, shard, seen, sum, last, now } = addition;
         let written = Seen::at(last, *now);
         let mut update = format!("SET {SEEN_NAME} = :written");
@@ -93,16 +92,10 @@ impl Store {
             update.push_str(" REMOVE #ttl");
             request = request.expression_attribute_names("#ttl", schema::TTL);
         }
-        match self.count(OPERATION, request.update_expression(update).send().await) {
-            Ok(output) => {
-                self.tidy(addition, &output.attributes.unwrap_or_default()).await;
-                Ok(Some(written))
-            }
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(None),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        let request = request.update_expression(update);
+        let Some(output) = self.call_if("UpdateItem", request.send()).await? else { return Ok(None) };
+        self.tidy(addition, &output.attributes.unwrap_or_default()).await;
+        Ok(Some(written))
     }
 
     /// What this region's part of a counter remembers of a shard; strongly consistent.
@@ -110,15 +103,8 @@ impl Store {
     /// # Errors
     /// Where the store gives no answer.
     pub async fn counter_seen(&self, counter: &Counter, shard: &ShardId) -> Result<Option<Seen>, StoreError> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(self.ops())
-            .set_key(Some(self.counter_key(counter, shard)))
-            .consistent_read(true)
-            .return_consumed_capacity(INDEXES);
-        let output = self.call("GetItem", request.send()).await?;
-        Ok(output.item.as_ref().and_then(|item| ops::text(item, &Seen::attribute(shard))).map(Seen::of_text))
+        let item = self.small_item(self.ops(), self.counter_key(counter, shard)).await?;
+        Ok(item.as_ref().and_then(|item| ops::text(item, &Seen::attribute(shard))).map(Seen::of_text))
     }
 
     /// Forgets what an item need not remember any more, now and then, and has one end that counts nothing of a person. Whatever

@@ -28,12 +28,12 @@ const PAGE: i32 = 100;
 const MAX_REASON_CHARACTERS: usize = 1_000;
 
 impl Store {
-    /// Some of the letters behind a key, and the key behind which there are more. One that makes no sense is left out and
+    /// Some of the letters behind a key or the first ones, and the key behind which there are more. One that makes no sense is left out and
     /// logged.
     ///
     /// # Errors
     /// Where the store gives no answer.
-    pub async fn dead_letters(&self, after: &str) -> Result<(Vec<Letter>, Option<String>), StoreError> {
+    pub async fn dead_letters(&self, after: Option<&str>) -> Result<(Vec<Letter>, Option<String>), StoreError> {
         let (items, next) = self.items_behind(self.local(), PARTITION, after, PAGE).await?;
         let read = |item: &Item| {
             let letter = of_item(item);
@@ -95,7 +95,7 @@ fn of_item(item: &Item) -> Option<Letter> {
     // What an earlier version could not read a later one may.
     let again = || Images::of_raw(raw?)?.record(sequence.clone()?, written).ok();
     Some(Letter {
-        sink: SinkName::ALL.into_iter().find(|sink| Some(sink.as_str()) == ops::text(item, SINK))?,
+        sink: SinkName::parse(ops::text(item, SINK)?)?,
         shard: ShardId::new(ops::text(item, SHARD)?),
         kind: LetterKind::parse(ops::text(item, KIND)?)?,
         reason: ops::text(item, REASON).unwrap_or_default().to_owned(),

@@ -134,7 +134,6 @@ impl Store {
 
     /// Puts the tombstone, unless the echo is no longer the one that was read.
     pub(super) async fn bury(&self, echo: &Echo, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
-        const OPERATION: &str = "PutItem";
         let request = self
             .client
             .put_item()
@@ -145,12 +144,6 @@ impl Store {
             .expression_attribute_names("#id", schema::ECHO_ID)
             .expression_attribute_values(":seen", item::number(echo.version))
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        Ok(self.call_if("PutItem", request.send()).await?.is_some())
     }
 }

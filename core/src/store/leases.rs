@@ -2,7 +2,6 @@
 //!
 //! A row holds no time that anything depends on. Whoever finds one watches whether its beat changes.
 
-use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::types::AttributeValue;
 use echoes_shared::keys::schema;
 use futures_util::future::BoxFuture;
@@ -134,7 +133,6 @@ impl Rows for Store {
 
 impl Store {
     async fn put_row(&self, stream: &str, row: &Row) -> Result<bool, StoreError> {
-        const OPERATION: &str = "PutItem";
         let request = self
             .client
             .put_item()
@@ -143,18 +141,11 @@ impl Store {
             .condition_expression("attribute_not_exists(#pk)")
             .expression_attribute_names("#pk", schema::PARTITION_KEY)
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        Ok(self.call_if("PutItem", request.send()).await?.is_some())
     }
 
     /// Deletes an item of `EchoesLocal`, of a beat or whatever it is.
     pub(super) async fn delete_unchanged(&self, key: Item, beat: Option<u64>) -> Result<(), StoreError> {
-        const OPERATION: &str = "DeleteItem";
         let request =
             self.client.delete_item().table_name(self.local()).set_key(Some(key)).return_consumed_capacity(INDEXES);
         let request = match beat {
@@ -164,31 +155,14 @@ impl Store {
                 .expression_attribute_names("#beat", BEAT)
                 .expression_attribute_values(":beat", item::number(beat)),
         };
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        self.call_if("DeleteItem", request.send()).await.map(|_| ())
     }
 
     /// All items of one partition of `EchoesLocal`; strongly consistent.
     async fn local_partition(&self, partition: &str) -> Result<Vec<Item>, StoreError> {
-        const OPERATION: &str = "Query";
         let mut items = Vec::new();
-        let mut start = None;
-        for _ in 0..MAX_PAGES {
-            let query = self.small_items(self.local(), partition, None).consistent_read(true);
-            let query = query.set_exclusive_start_key(start.take());
-            let QueryOutput { items: page, last_evaluated_key, .. } = self.call(OPERATION, query.send()).await?;
-            items.extend(page.unwrap_or_default());
-            start = last_evaluated_key;
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
-        Err(StoreError::Refused { operation: OPERATION, cause: format!("{partition} has rows without end") })
+        self.each_in_partition(self.local(), partition, true, MAX_PAGES, |item| items.push(item.clone())).await?;
+        Ok(items)
     }
 }
 

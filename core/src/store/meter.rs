@@ -78,6 +78,24 @@ impl Store {
         self.count(operation, call.await).map_err(|error| StoreError::from_sdk(operation, &error))
     }
 
+    /// Awaits a conditional call; `None` where its condition did not hold.
+    pub(super) async fn call_if<T, E, R>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<Option<T>, StoreError>
+    where
+        T: Charged,
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        match self.count(operation, call.await) {
+            Ok(output) => Ok(Some(output)),
+            Err(error) if error.code() == Some(CONDITION_FAILED) => Ok(None),
+            Err(error) => Err(StoreError::from_sdk(operation, &error)),
+        }
+    }
+
     /// Counts a call whose error the caller wants to see.
     ///
     /// A refused condition is charged too, but DynamoDB does not say how much, so it is counted as a call alone.

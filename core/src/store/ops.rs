@@ -38,37 +38,42 @@ impl Store {
         Ok(output.items.unwrap_or_default())
     }
 
-    /// Every item of one partition of `EchoesOps`, in at most so many calls; answers whether these were enough. Eventually
-    /// consistent.
-    pub(super) async fn each_in_ops_partition(
+    /// Every item of one partition of `EchoesOps` or `EchoesLocal`, in at most so many calls.
+    ///
+    /// # Errors
+    /// Where the store gives no answer, or so many calls do not come to the end.
+    pub(super) async fn each_in_partition(
         &self,
+        table: &str,
         partition: &str,
+        consistent: bool,
         max_pages: usize,
         mut each: impl FnMut(&Item),
-    ) -> Result<bool, StoreError> {
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "Query";
         let mut after = None;
         for _ in 0..max_pages {
-            let query = self.small_items(self.ops(), partition, None).set_exclusive_start_key(after);
-            let output = self.call("Query", query.send()).await?;
+            let query = self.small_items(table, partition, None).consistent_read(consistent);
+            let output = self.call(OPERATION, query.set_exclusive_start_key(after).send()).await?;
             output.items.iter().flatten().for_each(&mut each);
             after = output.last_evaluated_key;
             if after.is_none() {
-                return Ok(true);
+                return Ok(());
             }
         }
-        Ok(false)
+        Err(StoreError::Refused { operation: OPERATION, cause: format!("{partition} has no end") })
     }
 
-    /// Up to so many items of one partition of `EchoesOps` or `EchoesLocal` behind a sort key, and the sort key behind which
+    /// Up to so many items of one partition of `EchoesOps` or `EchoesLocal` behind a sort key or the first ones, and the sort key behind which
     /// there are more; eventually consistent.
     pub(super) async fn items_behind(
         &self,
         table: &str,
         partition: &str,
-        after: &str,
+        after: Option<&str>,
         items: i32,
     ) -> Result<(Vec<Item>, Option<String>), StoreError> {
-        let query = self.small_items(table, partition, Some(after)).limit(items);
+        let query = self.small_items(table, partition, after).limit(items);
         let output = self.call("Query", query.send()).await?;
         let last = output.last_evaluated_key.as_ref().map(|key| sort_key(key).to_owned());
         Ok((output.items.unwrap_or_default(), last))
@@ -93,11 +98,16 @@ impl Store {
 
     /// One item of `EchoesLocal`; strongly consistent.
     pub(super) async fn local_item(&self, partition: &str, sort: &str) -> Result<Option<Item>, StoreError> {
+        self.small_item(self.local(), key(partition, sort)).await
+    }
+
+    /// One item of `EchoesOps` or `EchoesLocal`; strongly consistent.
+    pub(super) async fn small_item(&self, table: &str, key: Item) -> Result<Option<Item>, StoreError> {
         let request = self
             .client
             .get_item()
-            .table_name(self.local())
-            .set_key(Some(key(partition, sort)))
+            .table_name(table)
+            .set_key(Some(key))
             .consistent_read(true)
             .return_consumed_capacity(INDEXES);
         let output = self.call("GetItem", request.send()).await?;
@@ -106,7 +116,6 @@ impl Store {
 
     /// Puts an item into `EchoesOps`; where one of its key is there already, nothing happens.
     pub(super) async fn put_ops_once(&self, item: Item) -> Result<(), StoreError> {
-        const OPERATION: &str = "PutItem";
         let request = self
             .client
             .put_item()
@@ -115,24 +124,11 @@ impl Store {
             .condition_expression("attribute_not_exists(#pk)")
             .expression_attribute_names("#pk", schema::PARTITION_KEY)
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        self.call_if("PutItem", request.send()).await.map(|_| ())
     }
 
     /// Sends a conditional update; `false` where its condition did not hold.
     pub(super) async fn update_ops(&self, request: UpdateItemFluentBuilder) -> Result<bool, StoreError> {
-        const OPERATION: &str = "UpdateItem";
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        Ok(self.call_if("UpdateItem", request.send()).await?.is_some())
     }
 }

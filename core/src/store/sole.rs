@@ -71,7 +71,6 @@ impl Store {
     /// # Errors
     /// Where the store gives no answer.
     pub async fn put_sole_lease(&self, lease: &SoleLease, seen: Option<&SoleLease>) -> Result<bool, StoreError> {
-        const OPERATION: &str = "PutItem";
         let request = self
             .client
             .put_item()
@@ -89,13 +88,7 @@ impl Store {
                 .expression_attribute_values(":token", item::string(&seen.token))
                 .expression_attribute_values(":beat", item::number(seen.beat)),
         };
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(false),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        Ok(self.call_if("PutItem", request.send()).await?.is_some())
     }
 
     /// Renews the lease for this holder, which has it alone or is one of several; `false` where neither is so. Whoever joins
@@ -133,7 +126,6 @@ impl Store {
     /// # Errors
     /// Where the store gives no answer.
     pub async fn release_sole_lease(&self, token: &str) -> Result<(), StoreError> {
-        const OPERATION: &str = "DeleteItem";
         let request = self
             .client
             .delete_item()
@@ -143,13 +135,7 @@ impl Store {
             .expression_attribute_names("#token", TOKEN)
             .expression_attribute_values(":token", item::string(token))
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        self.call_if("DeleteItem", request.send()).await.map(|_| ())
     }
 }
 

@@ -14,13 +14,13 @@ use futures_util::future::BoxFuture;
 use super::item::{self, Corrupt, Item, Stored};
 use super::{Store, StoreError, client, dead_letters};
 use crate::stream::{
-    Damaged, Entry, Image, Listed, Listing, Page, Record, Sequence, ShardId, Source, SourceError, Start, Tombstone,
-    What,
+    Damaged, Entry, FULL_RECORDS, Image, Listed, Listing, Page, Record, Sequence, ShardId, Source, SourceError,
+    Start, Tombstone, What,
 };
 
 /// The most that a page may have.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_GetRecords.html>
-const MAX_RECORDS: i32 = 1_000;
+const MAX_RECORDS: i32 = FULL_RECORDS as i32;
 /// Pages of shards after which something is wrong: a hundred shards each, and a shard lasts four hours of a day.
 const MAX_LISTING_PAGES: usize = 1_000;
 /// What a record takes where its size is not said.

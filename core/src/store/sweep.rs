@@ -170,7 +170,6 @@ impl Store {
 
     /// Takes one echo out of the index unless it has changed. It is no edit: version and time stay.
     async fn take_out(&self, entry: &Item) -> Result<Update, StoreError> {
-        const OPERATION: &str = "UpdateItem";
         let Some(version) = entry.get(item::VERSION) else {
             // It must not stop the sweep of all others.
             tracing::error!(id = ?item::id(entry).ok(), "an entry of the recent index has no version");
@@ -187,13 +186,8 @@ impl Store {
             .expression_attribute_names("#version", item::VERSION)
             .expression_attribute_values(":seen", version.clone())
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(Update::Swept { freed_bytes: freed_bytes(entry) }),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(Update::Changed),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        let swept = self.call_if("UpdateItem", request.send()).await?;
+        Ok(swept.map_or(Update::Changed, |_| Update::Swept { freed_bytes: freed_bytes(entry) }))
     }
 }
 

@@ -124,7 +124,7 @@ impl Store {
     ) -> Result<(Vec<Record>, Option<GuardPosition>), StoreError> {
         // A time is the beginning of all keys of its millisecond, so both bounds are exclusive.
         let low = after.map_or_else(|| since.to_string(), |position| position.0);
-        let (items, last) = self.items_behind(self.local(), RECORDS, &low, PASS_RECORDS).await?;
+        let (items, last) = self.items_behind(self.local(), RECORDS, Some(&low), PASS_RECORDS).await?;
         Ok((items.iter().filter_map(Record::read).collect(), last.map(GuardPosition)))
     }
 

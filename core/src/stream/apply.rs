@@ -152,18 +152,18 @@ async fn insist(
 
 /// Waits, unless the shard is given back before.
 async fn pause(shard: &Shard, time: Duration, end: &mut watch::Receiver<bool>) -> Result<(), Stopped> {
-    tokio::select! {
-        biased;
-        _ = end.wait_for(|ended| *ended) => Err(Stopped),
-        () = shard.host().sleep(time) => Ok(()),
-    }
+    unless_stopped(end, shard.host().sleep(time)).await
 }
 
 async fn put_letter(shard: &Shard, letter: &Letter, end: &mut watch::Receiver<bool>) -> Result<(), Stopped> {
+    unless_stopped(end, set_aside(shard, letter)).await
+}
+
+async fn unless_stopped<T>(end: &mut watch::Receiver<bool>, work: impl Future<Output = T>) -> Result<T, Stopped> {
     tokio::select! {
         biased;
         _ = end.wait_for(|ended| *ended) => Err(Stopped),
-        () = set_aside(shard, letter) => Ok(()),
+        done = work => Ok(done),
     }
 }
 

@@ -92,7 +92,7 @@ impl Letter {
     /// shard takes it once and only once.
     #[must_use]
     pub fn own_shard(&self) -> ShardId {
-        ShardId::new(format!("letter:{}", self.key()))
+        ShardId::of_letter(&self.key())
     }
 }
 

@@ -63,8 +63,14 @@ impl Progress {
 
     /// This process reads that shard no longer.
     pub(super) fn forget(&self, shard: &ShardId) {
-        self.lock().shards.remove(shard);
+        let standings = self.lock().shards.remove(shard).unwrap_or_default();
         self.publish();
+        // What nobody here is behind in any more is not to stand for ever.
+        for Standing { sink, .. } in standings {
+            if self.lag_of(sink).is_none() {
+                self.metrics.stream_lag(sink.as_str(), Duration::ZERO);
+            }
+        }
     }
 
     /// Shards with something to read that nobody reads.

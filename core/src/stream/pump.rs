@@ -1,17 +1,17 @@
 //! What one worker does for a stream: it learns of shards and of other workers, and reads its fair share.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use echoes_shared::{Timestamp, hex};
-use futures_util::future::BoxFuture;
 use rand::RngExt as _;
 use tokio::sync::{Notify, watch};
 
 use super::host::Backoff;
 use super::lease::{RENEWAL, VALID, Watch};
 use super::lineage::{self, Owner, Step, View};
+use super::reading::Reading;
 use super::shard::{Ended, Parts, Shard};
 use super::{Claim, Host, Letter, Listing, Positions, Progress, Row, Rows, ShardId, Source, State};
 use crate::sinks::Sink;
@@ -49,40 +49,13 @@ pub struct Pump {
     worker: String,
 }
 
-/// A shard that is being read.
-struct Reading {
-    stop: watch::Sender<bool>,
-    ended: Arc<Mutex<Option<Ended>>>,
-    /// Dropped, it ends the reading.
-    task: BoxFuture<'static, ()>,
-}
-
-/// Tells how a reading ended, also where it panicked.
-struct Last {
-    ended: Arc<Mutex<Option<Ended>>>,
-    notify: Arc<Notify>,
-    how: Ended,
-}
-
-impl Last {
-    async fn of(mut self, reading: impl Future<Output = Ended>) {
-        self.how = reading.await;
-    }
-}
-
-impl Drop for Last {
-    fn drop(&mut self) {
-        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.how);
-        self.notify.notify_one();
-    }
-}
-
 /// What a worker remembers from one look to the next.
 struct Memory {
     watch: Watch,
     reading: BTreeMap<ShardId, Reading>,
     listing: Option<Listing>,
     listed_millis: u64,
+    rows_millis: u64,
     beaten_millis: Option<u64>,
     /// Shards that others follow, and that are neither listed nor known, since when.
     missing: BTreeMap<ShardId, u64>,
@@ -143,6 +116,7 @@ impl Pump {
             reading: BTreeMap::new(),
             listing: None,
             listed_millis: 0,
+            rows_millis: 0,
             beaten_millis: None,
             missing: BTreeMap::new(),
             drained: BTreeSet::new(),
@@ -202,7 +176,8 @@ impl Pump {
         let Some(listing) = memory.listing.clone() else { return Ok(false) };
         let rows = self.parts.rows.rows(&listing.label).await?;
         let workers = self.parts.rows.workers().await?;
-        memory.watch.look(&rows, &workers, self.millis());
+        memory.rows_millis = self.millis();
+        memory.watch.look(&rows, &workers, memory.rows_millis);
         let rows = self.owners(memory, rows);
         self.watch_orphans(memory, &listing, &rows);
 
@@ -331,14 +306,20 @@ impl Pump {
             }
             Step::HandOver(shard) => {
                 if let Some(reading) = memory.reading.get(&shard) {
-                    let _ = reading.stop.send(true);
+                    reading.stop();
                 }
                 Ok(true)
             }
             Step::Remove(row) => {
                 // The listing may be older than the row: what began and ended since would be read once more.
-                let now = self.parts.source.listing().await?;
-                if now.label == listing.label && now.shards.iter().all(|shard| shard.id != row.shard) {
+                if memory.listed_millis <= memory.rows_millis {
+                    memory.listing = Some(self.parts.source.listing().await?);
+                    memory.listed_millis = self.millis();
+                }
+                let is_gone = |now: &Listing| {
+                    now.label == listing.label && now.shards.iter().all(|shard| shard.id != row.shard)
+                };
+                if memory.listing.as_ref().is_some_and(is_gone) {
                     self.parts.rows.remove(&listing.label, &row).await?;
                 }
                 Ok(false)
@@ -352,20 +333,17 @@ impl Pump {
         let parts = Parts { drain: until == Until::Drained, ..self.parts.clone() };
         let shard = Arc::new(Shard::new(parts, listing.label.clone(), claim, row, asked_millis));
         tracing::info!(shard = %row.shard, fence, "reads a shard");
-        let (stop, stopped) = watch::channel(false);
-        let ended = Arc::new(Mutex::new(None));
-        let last = Last { ended: Arc::clone(&ended), notify: Arc::clone(&memory.ended), how: Ended::Lost };
-        let task = self.parts.host.spawn(Box::pin(last.of(shard.run(stopped))));
-        memory.reading.insert(row.shard.clone(), Reading { stop, ended, task });
+        let reading = Reading::of(shard, &*self.parts.host, Arc::clone(&memory.ended));
+        memory.reading.insert(row.shard.clone(), reading);
     }
 
     /// Forgets the shards whose reading has ended; after one's end the stream is listed again, for its children.
     fn reap(&self, memory: &mut Memory) {
-        let how = |reading: &Reading| *reading.ended.lock().unwrap_or_else(PoisonError::into_inner);
         let ended: Vec<_> =
-            memory.reading.iter().filter_map(|(shard, reading)| Some((shard.clone(), how(reading)?))).collect();
+            memory.reading.iter().filter_map(|(shard, reading)| Some((shard.clone(), reading.ended()?))).collect();
         for (shard, ended) in ended {
             memory.reading.remove(&shard);
+            self.parts.progress.forget(&shard);
             match ended {
                 Ended::Done => {
                     tracing::info!(%shard, "a shard is done");
@@ -381,11 +359,12 @@ impl Pump {
 
     /// Gives everything back.
     async fn end(&self, memory: Memory) {
-        let readings: Vec<_> = memory.reading.into_values().collect();
-        for reading in &readings {
-            let _ = reading.stop.send(true);
-        }
-        futures_util::future::join_all(readings.into_iter().map(|reading| reading.task)).await;
+        memory.reading.values().for_each(Reading::stop);
+        let ending = memory.reading.into_iter().map(|(shard, reading)| async move {
+            reading.until_its_end().await;
+            self.parts.progress.forget(&shard);
+        });
+        futures_util::future::join_all(ending).await;
         if let Err(error) = self.parts.rows.leave(&self.worker, None).await {
             tracing::debug!(%error, "the other workers will see for themselves that this one has gone");
         }

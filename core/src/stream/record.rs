@@ -57,6 +57,9 @@ impl fmt::Display for Sequence {
     }
 }
 
+/// No shard of a stream is called so.
+const LETTER: &str = "letter:";
+
 /// A shard's name, at most 65 characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ShardId(String);
@@ -66,6 +69,18 @@ impl ShardId {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
+    }
+
+    /// The name of its own that a record has which was set aside under `key`, when its sink is given it once more.
+    #[must_use]
+    pub fn of_letter(key: &str) -> Self {
+        Self(format!("{LETTER}{key}"))
+    }
+
+    /// Whether a shard of that name is one record that was set aside.
+    #[must_use]
+    pub fn is_letter(name: &str) -> bool {
+        name.starts_with(LETTER)
     }
 
     /// The name.

@@ -155,7 +155,6 @@ impl Shard {
             }
             self.give_back().await;
         }
-        self.parts.progress.forget(self.id());
         ended
     }
 

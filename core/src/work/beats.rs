@@ -5,7 +5,7 @@
 //! the nearest counts: what reaches none of them would be lost with the region, and one that is cut off says nothing of the rest.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use echoes_shared::status::Lags;
@@ -44,19 +44,21 @@ impl Beats {
         let beats = self.store.beats().await?;
         let stream_millis = self.stream.lag().map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX));
         let beat = {
-            // It guards times, which are whole even where a holder panicked.
-            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut watch = self.watch();
             watch.look(&beats, self.store.region(), now);
             let due = watch.is_due(now) && (stream_millis.is_some() || !self.is_left(&beats, now));
-            due.then(|| {
-                watch.beaten = Some(now);
-                Lags { replication_millis: watch.lag_millis(now), stream_millis }
-            })
+            due.then(|| Lags { replication_millis: watch.lag_millis(now), stream_millis })
         };
         if let Some(lags) = beat {
             self.store.beat(now, lags, &self.me).await?;
+            self.watch().beaten = Some(now);
         }
         Ok(Again::Later)
+    }
+
+    /// It guards times, which are whole even where a holder panicked.
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether another process of this region beats, and knows more.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::Again;
+use serde_json::json;
+
+use super::{Again, Did};
 use crate::cache::{Cache, Change};
 use crate::store::{AskPosition, Raise, Store, StoreError};
 
@@ -26,6 +28,7 @@ struct State {
     /// What needs no more looks, by the edition that lost: of the walk before, and of this one. An ask lives seven days.
     done: BTreeMap<AskPosition, u64>,
     done_again: BTreeMap<AskPosition, u64>,
+    raised: usize,
 }
 
 impl Raises {
@@ -44,7 +47,10 @@ impl Raises {
                 // It is on its way here: the next walk sees.
                 Raise::TooEarly => continue,
                 Raise::Needless => {}
-                Raise::Done(echo) => _ = self.cache.tell(&[Change::from(&*echo)]).await,
+                Raise::Done(echo) => {
+                    self.with_state(|state| state.raised += 1);
+                    self.cache.tell(&[Change::from(&*echo)]).await;
+                }
             }
             self.with_state(|state| {
                 if state.done_again.len() < MAX_DONE {
@@ -60,6 +66,12 @@ impl Raises {
             }
         });
         Ok(if more { Again::After(Duration::ZERO) } else { Again::Later })
+    }
+
+    /// What has been done in this process.
+    pub(super) fn did(&self) -> Did {
+        let raised = self.with_state(|state| state.raised);
+        Did { text: format!("raised {raised} versions"), figures: json!({ "raised": raised }) }
     }
 
     /// It guards positions, which are whole even where a holder panicked.

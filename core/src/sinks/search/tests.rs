@@ -8,7 +8,7 @@ use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region};
 use super::*;
 use crate::samples::content;
 use crate::search::{Embedded, Index as _, Query};
-use crate::stream::{ShardId, Tombstone};
+use crate::stream::{Sequence, ShardId, Tombstone};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
 

@@ -31,10 +31,8 @@ impl Store {
             Some((counter, _)) => sums.entry(counter).or_default().add(&tally(item)),
             None => tracing::error!(key = ops::sort_key(item), "the key of a counter is damaged"),
         };
-        if self.each_in_ops_partition(&partition, MAX_PAGES, add).await? {
-            return Ok(sums);
-        }
-        Err(StoreError::Refused { operation: "Query", cause: format!("{partition} has no end") })
+        self.each_in_partition(self.ops(), &partition, false, MAX_PAGES, add).await?;
+        Ok(sums)
     }
 
     /// The next page of a scan of this region's own counters; strongly consistent.

@@ -10,8 +10,6 @@ use crate::stream::{Sequence, ShardId};
 const PREFIX: &str = "seen#";
 /// Between the two parts of what is remembered.
 const AT: char = '@';
-/// What names the shard of a dead letter begins so; see the pump.
-const LETTER: &str = "letter:";
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 /// Twice as long as a stream keeps a record.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>
@@ -57,7 +55,7 @@ pub(super) fn forgettable(item: &Item, now: Timestamp, at_most: usize) -> Vec<(S
         let shard = name.strip_prefix(PREFIX)?;
         let value = value.as_s().ok()?;
         let at_seconds: u64 = value.split_once(AT)?.1.parse().ok()?;
-        let keep_seconds = if shard.starts_with(LETTER) { LETTER_SECONDS } else { SHARD_SECONDS };
+        let keep_seconds = if ShardId::is_letter(shard) { LETTER_SECONDS } else { SHARD_SECONDS };
         let is_old = now.epoch_seconds().saturating_sub(at_seconds) > keep_seconds;
         is_old.then(|| (name.clone(), value.clone()))
     });

@@ -67,8 +67,7 @@ impl Store {
         after: Option<&ErasurePosition>,
         now: Timestamp,
     ) -> Result<(Vec<ErasureEntry>, Option<ErasurePosition>), StoreError> {
-        // No person's name begins with `!` or with what stands before it.
-        let after = after.map_or("!", |position| &position.0);
+        let after = after.map(|position| position.0.as_str());
         let (items, last) = self.items_behind(self.ops(), list.partition(), after, PAGE_ENTRIES).await?;
         let entries = items.iter().filter(|item| !is_expired(item, now)).filter_map(read).collect();
         Ok((entries, last.map(ErasurePosition)))
@@ -94,7 +93,6 @@ impl Store {
         up_to: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        const OPERATION: &str = "DeleteItem";
         let done = ErasureEntry { up_to, ..entry.clone() };
         let request = self
             .client
@@ -113,13 +111,7 @@ impl Store {
             .expression_attribute_names("#requested", REQUESTED)
             .expression_attribute_values(":upTo", item::string(entry.up_to.to_string()))
             .return_consumed_capacity(INDEXES);
-        match self.count(OPERATION, request.send().await) {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(refused) if refused.is_conditional_check_failed_exception() => Ok(()),
-                _ => Err(StoreError::from_sdk(OPERATION, &error)),
-            },
-        }
+        self.call_if("DeleteItem", request.send()).await.map(|_| ())
     }
 }
 

@@ -21,7 +21,7 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Document, Hit, Hits, Index, Query, RefusedDocument, SearchUnavailable, Stats};
+use super::{Document, Hits, Index, Query, RefusedDocument, SearchUnavailable, Stats};
 use crate::config::OpenSearchUrl;
 use bulk::{Fate, Line};
 use client::{Body, Client};
@@ -123,7 +123,7 @@ impl OpenSearch {
     /// Where the server does not tell.
     pub async fn unfilled(&self) -> Result<Option<String>, SearchUnavailable> {
         let live = self.names.look_or_make(&self.client).await?.live;
-        Ok(if self.look_inside().await?.filled { None } else { live })
+        Ok(if indices::says_filled(&self.client, self.alias()).await?.unwrap_or_default() { None } else { live })
     }
 
     /// Says for good that every echo of the table has been in the index of that name.
@@ -240,29 +240,21 @@ impl OpenSearch {
     }
 
     async fn find(&self, query: &Query, now: Timestamp) -> Result<Hits, SearchUnavailable> {
-        // A full page means nothing where some of it is not wanted, so one more than is wanted is asked for.
-        let wanted = query.limit + 1;
-        let (mut hits, mut after) = (Vec::with_capacity(wanted), query.after);
+        let mut page = find::Page::new(query, now);
         let path = format!("/{}/_search?allow_partial_search_results=false", self.alias());
         for _ in 0..ROUNDS {
-            let size = wanted - hits.len();
-            let body = Body::Json(find::body(query, after, size, now));
+            let body = Body::Json(page.body());
             let answer = self.client.call_if_up(Method::POST, &path, body, SEARCH).await?;
             if answer.is_error("index_not_found_exception") {
                 // Nothing was written yet.
                 return Ok(Hits::default());
             }
-            let found = find::hits(&answer.ok()?)?;
-            let is_last = found.len() < size;
-            after = found.last().map(Hit::position).or(after);
-            hits.extend(found.into_iter().filter(|hit| find::fits(&hit.echo, query, now)));
-            if is_last || hits.len() == wanted {
+            page.take(find::hits(&answer.ok()?)?);
+            if page.is_whole() {
                 break;
             }
         }
-        let more = hits.len() > query.limit;
-        hits.truncate(query.limit);
-        Ok(Hits { hits, more })
+        Ok(page.hits())
     }
 
     async fn drop_past(&self, now: Timestamp) -> Result<u64, SearchUnavailable> {
@@ -309,12 +301,9 @@ impl OpenSearch {
     }
 
     async fn look_inside(&self) -> Result<Stats, SearchUnavailable> {
-        let path = format!("/{}/_mapping", self.alias());
-        let mapping = self.client.call(Method::GET, &path, Body::Nothing, MANAGE).await?;
-        if mapping.status == 404 {
+        let Some(filled) = indices::says_filled(&self.client, self.alias()).await? else {
             return Ok(Stats::default());
-        }
-        let filled = indices::says_filled(&mapping.ok()?);
+        };
         let count = async |what: Value| {
             let path = format!("/{}/_count", self.alias());
             let answer = self.client.call(Method::POST, &path, Body::Json(json!({ "query": what })), MANAGE).await?;

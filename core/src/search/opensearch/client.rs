@@ -145,9 +145,9 @@ impl Answer {
         SearchUnavailable(format!("answered {}: {error}", self.status))
     }
 
-    /// Whether the server's error is of this type.
+    /// Whether the server's error is of this type. What is no error is not read for it.
     pub(super) fn is_error(&self, kind: &str) -> bool {
-        self.json().is_ok_and(|body| body.pointer("/error/type").is_some_and(|own| own == kind))
+        self.status >= 400 && self.json().is_ok_and(|body| body.pointer("/error/type").is_some_and(|own| own == kind))
     }
 }
 

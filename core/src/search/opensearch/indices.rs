@@ -77,7 +77,7 @@ impl Names {
             if indices.live.is_some() {
                 return Ok(indices);
             }
-            let _made = self.make(client, &indices, &mapping::index(1, false, &[&self.live])).await?;
+            let _made = self.make(client, &indices, &mapping::index(1, &self.live)).await?;
         }
         Err(SearchUnavailable(format!("{} is made and goes away again", self.live)))
     }
@@ -89,7 +89,7 @@ impl Names {
             if let Some(begun) = &indices.next {
                 self.drop_index(client, begun).await?;
             }
-            let body = mapping::index(shards, false, &[&self.next]);
+            let body = mapping::index(shards, &self.next);
             if let Some(made) = self.make(client, &indices, &body).await? {
                 return Ok(made);
             }
@@ -151,8 +151,14 @@ pub(super) async fn mark_filled(client: &Client, index: &str) -> Result<(), Sear
     acknowledged(&client.call(Method::PUT, &format!("/{index}/_mapping"), body, MANAGE).await?)
 }
 
-/// Whether an index says so.
-pub(super) fn says_filled(mapping: &Value) -> bool {
+/// Whether the index behind an alias says so; `None` where there is none.
+pub(super) async fn says_filled(client: &Client, alias: &str) -> Result<Option<bool>, SearchUnavailable> {
+    let mapping = client.call(Method::GET, &format!("/{alias}/_mapping"), Body::Nothing, MANAGE).await?;
+    if mapping.status == 404 { Ok(None) } else { Ok(Some(is_marked(&mapping.ok()?))) }
+}
+
+/// Whether a mapping has the mark.
+fn is_marked(mapping: &Value) -> bool {
     let indices: Vec<&Value> = mapping.as_object().map(Map::values).into_iter().flatten().collect();
     let filled = |index: &&Value| index.pointer("/mappings/_meta/filled") == Some(&Value::Bool(true));
     !indices.is_empty() && indices.iter().all(filled)
@@ -192,9 +198,9 @@ mod tests {
     #[test]
     fn an_index_says_whether_it_is_filled() {
         let of = |meta: Value| json!({ "echoes-eu-west-1-1": { "mappings": { "_meta": meta } } });
-        assert!(says_filled(&of(mapping::meta(true))));
+        assert!(is_marked(&of(mapping::meta(true))));
         for odd in [of(mapping::meta(false)), of(json!({})), json!({}), json!([])] {
-            assert!(!says_filled(&odd), "{odd}");
+            assert!(!is_marked(&odd), "{odd}");
         }
     }
 }

@@ -13,9 +13,8 @@ const _: () = assert!(GAP as usize > echoes_shared::policy::MAX_SEARCH_CHARS);
 /// How soon what was written is found.
 const REFRESH: &str = "500ms";
 
-/// The settings and fields of a new index, of which each has the `aliases`.
-pub(super) fn index(shards: u16, filled: bool, aliases: &[&str]) -> Value {
-    let aliases: serde_json::Map<_, _> = aliases.iter().map(|alias| ((*alias).to_owned(), json!({}))).collect();
+/// The settings and fields of a new index, which goes by `alias` and of which nobody has said yet that it is filled.
+pub(super) fn index(shards: u16, alias: &str) -> Value {
     json!({
         "settings": { "index": {
             "number_of_shards": shards,
@@ -25,7 +24,7 @@ pub(super) fn index(shards: u16, filled: bool, aliases: &[&str]) -> Value {
         } },
         "mappings": {
             "dynamic": "strict",
-            "_meta": meta(filled),
+            "_meta": meta(false),
             "properties": {
                 "id": { "type": "keyword" },
                 "words": { "type": "text", "analyzer": WORDS, "position_increment_gap": GAP },
@@ -40,7 +39,7 @@ pub(super) fn index(shards: u16, filled: bool, aliases: &[&str]) -> Value {
                 "echo": { "type": "object", "enabled": false },
             },
         },
-        "aliases": aliases,
+        "aliases": { alias: {} },
     })
 }
 

@@ -1,5 +1,6 @@
 //! Shows where in a transcript the words of a search are: a few short pieces of it as HTML, the words within `<em>`.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::Clause;
@@ -14,6 +15,9 @@ const LEAD_CHARS: usize = 40;
 
 /// Up to three pieces of a transcript in its order, each safe to be put into a page as it is; none where nothing fits.
 pub fn highlights(transcript: &str, clauses: &[Clause]) -> Vec<String> {
+    if clauses.is_empty() {
+        return Vec::new();
+    }
     let tokens = text::tokens(transcript);
     let marked = marked(&tokens, clauses);
     let mut fragments = Vec::new();
@@ -34,12 +38,20 @@ pub fn highlights(transcript: &str, clauses: &[Clause]) -> Vec<String> {
 
 /// The bytes that fit, in the order of the text; what touches is one.
 fn marked(tokens: &[Token], clauses: &[Clause]) -> Vec<Range<usize>> {
+    // By what they begin with, so that a long text is gone through once however many words are asked for.
+    let mut by_first: HashMap<&str, Vec<&[String]>> = HashMap::new();
+    for words in clauses.iter().map(Clause::tokens) {
+        if let Some(first) = words.first() {
+            by_first.entry(first).or_default().push(words);
+        }
+    }
     let mut marked: Vec<Range<usize>> = Vec::new();
-    for clause in clauses {
-        let words = clause.tokens();
-        for row in tokens.windows(words.len().max(1)) {
-            let fits = row.iter().zip(words).all(|(token, word)| token.text == *word);
-            if let ([first, ..], [.., last], true) = (row, row, fits) {
+    for (at, first) in tokens.iter().enumerate() {
+        for words in by_first.get(first.text.as_str()).into_iter().flatten() {
+            let row = tokens.get(at..at + words.len()).unwrap_or_default();
+            if let Some(last) = row.last()
+                && row.iter().map(|token| &token.text).eq(words.iter())
+            {
                 marked.push(first.at.start..last.at.end);
             }
         }

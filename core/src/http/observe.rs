@@ -22,8 +22,6 @@ use crate::units;
 const NO_ROUTE: &str = "none";
 /// A hit that takes longer is worth a line.
 const SLOW: Duration = Duration::from_millis(100);
-/// How the tiers begin where the store was read.
-const STORE: &[u8] = b"echoes-store";
 
 /// Takes the edge's request id, or makes one, gives it to the handler and puts it on the answer.
 pub(super) async fn identify(mut request: Request, next: Next) -> Response {
@@ -38,8 +36,14 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
 /// Whether a cache had the answer, which is no error.
 fn is_hit(response: &Response) -> bool {
     let status = response.status();
-    let tiers = response.headers().get(CACHE_STATUS).map(HeaderValue::as_bytes);
-    (status.is_success() || status.is_redirection()) && tiers.is_some_and(|tiers| !tiers.starts_with(STORE))
+    let tiers = response.headers().get(CACHE_STATUS).and_then(|tiers| tiers.to_str().ok());
+    (status.is_success() || status.is_redirection()) && tiers.is_some_and(begins_with_hit)
+}
+
+/// Whether the first of these tiers, from which the others have the answer, had it itself (RFC 9211).
+fn begins_with_hit(tiers: &str) -> bool {
+    let first = tiers.split(',').next().unwrap_or_default();
+    first.split(';').skip(1).any(|parameter| parameter.trim() == "hit")
 }
 
 /// Measures, counts and logs; names the region on the answer.
@@ -96,4 +100,32 @@ pub(super) fn answered_at_once(
     tracing::debug!(request_id = %id, route = hits.route, status = status.as_u16(), ?took, "answered at once");
     response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hit_is_what_the_first_tier_had() {
+        for hit in [
+            "echoes-l1; hit",
+            "echoes-l1; hit; ttl=4",
+            "echoes-l1; hit; ttl=-12; detail=stale",
+            "echoes-l2; hit; ttl=3100, echoes-l1; fwd=miss",
+        ] {
+            assert!(begins_with_hit(hit), "{hit}");
+        }
+        for none in [
+            "",
+            "hit",
+            "echoes-store; fwd=miss",
+            "echoes-store; fwd=bypass",
+            "echoes-store; fwd=miss, echoes-l2; fwd=miss, echoes-l1; fwd=miss; collapsed",
+            "echoes-search; fwd=miss",
+            "echoes-search; fwd=miss, echoes-l1; hit",
+        ] {
+            assert!(!begins_with_hit(none), "{none}");
+        }
+    }
 }

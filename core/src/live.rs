@@ -40,6 +40,7 @@ use ring::Ring;
 pub use happening::{Happening, What};
 pub use listener::Listener;
 pub(crate) use message::write as messages;
+pub(crate) use ring::MAX_AGE_MILLIS;
 
 /// The live hub of one process. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -13,8 +13,8 @@ use super::happening::Drawn;
 pub(super) const MAX_EVENTS: usize = 10_000;
 /// Bytes of them.
 pub(super) const MAX_BYTES: usize = 16 << 20;
-/// For how long they are held.
-pub(super) const MAX_AGE_MILLIS: u64 = 5 * 60 * 1_000;
+/// For how long they are held, and how old an id may be for which the store is read instead.
+pub(crate) const MAX_AGE_MILLIS: u64 = 5 * 60 * 1_000;
 /// Milliseconds by which a time from elsewhere is set back: two regions hear of one write at different times.
 pub(super) const OVERLAP_MILLIS: u64 = 10_000;
 

@@ -10,12 +10,10 @@ use echoes_shared::{EchoId, Emotion, Problem, Slug, Timestamp};
 use super::read::{loader, page};
 use super::{Service, ServiceError, StoreError};
 use crate::cache::{Cached, Head, Key, Value};
-use crate::live::{Entrance, Hub, Listener, Refusal};
+use crate::live::{self, Entrance, Hub, Listener, Refusal};
 
 /// Pages of the store that are read at most for one who comes back, beside the head that all share.
 const MAX_PAGES: usize = 9;
-/// How old an id may be for which they are read (issue: *replay of the last minutes*).
-const MAX_AGE_MILLIS: u64 = 5 * 60 * 1_000;
 /// How long all that may take: less than an edge's attempt.
 const TIMEOUT: Duration = Duration::from_millis(500);
 const _: () = assert!((TIMEOUT.as_millis() as u64) < echoes_shared::policy::ATTEMPT_MILLIS);
@@ -27,7 +25,7 @@ struct Newer {
 }
 
 impl Service {
-    /// With this hub in place of one that hears of nothing.
+    /// The same service with this hub to listen to; without one, nobody may listen.
     #[must_use]
     pub fn with_live(self, live: Hub) -> Self {
         Self { live: Some(live), ..self }
@@ -56,18 +54,14 @@ impl Service {
 
     /// What the list `key` has that is not older than `since`.
     async fn newer(&self, key: &Key, since: Timestamp, now: Timestamp) -> Result<Newer, StoreError> {
-        let Cached { value, .. } = match self.cache.peek(key, now) {
-            Some(cached) => cached,
-            None => self.cache.read(key, now, loader(&self.store, key, now)).await?,
-        };
+        let Cached { value, .. } = self.cache.read(key, now, loader(&self.store, key, now)).await?;
         let mut newer = Newer { echoes: Vec::new(), all: true };
         let Value::Head(head) = &*value else { return Ok(newer) };
         let mut next = newer.take(head, since);
-        for _ in 0..MAX_PAGES {
-            let Some(after) = next else { return Ok(newer) };
-            if now.millis_since(since) > MAX_AGE_MILLIS {
-                break;
-            }
+        // For what no ring would hold any more, nothing but the head is read.
+        let pages = if now.millis_since(since) > live::MAX_AGE_MILLIS { 0 } else { MAX_PAGES };
+        for _ in 0..pages {
+            let Some(after) = next else { break };
             let mut page = page(&self.store, key, MAX_LIMIT.into(), Some(after), now).await?;
             page.echoes.retain(|echo| !self.cache.hides(echo));
             next = newer.take(&Head::new(key, &page.echoes, page.next), since);

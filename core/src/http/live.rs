@@ -10,11 +10,12 @@ use echoes_shared::live::EventId;
 use echoes_shared::query::LiveQuery;
 use echoes_shared::{Problem, wire};
 use futures_util::stream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CACHE_STATUS, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 
 use super::Context;
 use super::answer;
+use super::header::SERVER_TIMING;
 use crate::clock::{self, Stopwatch};
 use crate::live::Listener;
 use crate::service::ServiceError;
@@ -35,8 +36,8 @@ pub(super) async fn listen(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(wire::CACHE_STATUS, HeaderValue::from_static("echoes-store; fwd=bypass"));
-    answer::insert(headers, HeaderName::from_static(wire::SERVER_TIMING), &answer::timing(watch));
+    headers.insert(CACHE_STATUS, HeaderValue::from_static("echoes-store; fwd=bypass"));
+    answer::insert(headers, SERVER_TIMING, &answer::timing(watch));
     Ok(response)
 }
 

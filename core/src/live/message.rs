@@ -7,7 +7,7 @@ use super::Happening;
 
 /// The form's version. Who reads another has a gap.
 const VERSION: u8 = 1;
-/// Bytes of a message about which it is ended: an echo more may follow, which is at most half of this.
+/// Bytes above which a message is told in two; one happening alone is never so long.
 const BYTES: usize = 256 * 1024;
 /// Bytes that are read at most.
 const MAX_BYTES: usize = 2 * BYTES;

@@ -45,7 +45,7 @@ pub(super) struct Fields {
     lat: Field,
     lng: Field,
     /// The transcript, then each tag, with a gap between them.
-    pub text: Field,
+    text: Field,
     emotion: Field,
     tag: Field,
     user: Field,

@@ -141,7 +141,6 @@ impl State {
         let committed = self.try_commit(jobs, &mut done);
         if let Err(error) = &committed {
             tracing::warn!(%error, "the search index cannot be written");
-            self.writer = None;
             self.mark = mark;
         }
         let failed = committed.err().map(|error| SearchUnavailable(error.to_string()));

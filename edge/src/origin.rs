@@ -76,6 +76,9 @@ impl Call {
     }
 }
 
+/// Whether a failure tells that the region is not well, after a call that had so many milliseconds.
+type Blames = fn(&Failure, u32) -> bool;
+
 /// No region answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unavailable;
@@ -136,20 +139,11 @@ async fn attempt(
     answer
 }
 
-/// Asks every core at once; those that do not answer in time are left out.
+/// Asks every core at once how it is, or what it knows; those that do not answer in time are left out.
 pub async fn ask_all(call: &Call, config: &OriginConfig, deadline_millis: u32) -> Vec<Answer> {
-    let asked = config.cores.iter().map(|(region, _)| check_region(call, config, *region, deadline_millis));
+    let blames = Failure::blames_the_region_checked;
+    let asked = config.cores.iter().map(|(region, _)| ask_region(call, config, *region, deadline_millis, blames));
     runtime::all(asked.collect()).await.into_iter().flatten().collect()
-}
-
-/// Asks exactly this region how it is.
-pub async fn check_region(
-    call: &Call,
-    config: &OriginConfig,
-    region: Region,
-    deadline_millis: u32,
-) -> Result<Answer, Failure> {
-    ask_region(call, config, region, deadline_millis, Failure::blames_the_region_checked).await
 }
 
 /// Asks exactly this region, and notes how that went.
@@ -158,24 +152,35 @@ async fn ask_region(
     config: &OriginConfig,
     region: Region,
     deadline_millis: u32,
-    blames_the_region: fn(&Failure, u32) -> bool,
+    blames_the_region: Blames,
 ) -> Result<Answer, Failure> {
-    let asked_at = clock::now();
-    HEALTH.with_borrow_mut(|health| health.begin(region, asked_at));
+    let asked_at = begin(region);
     let outcome = match outgoing(call, config, region, deadline_millis) {
         Some(outgoing) => transport::send(outgoing).await,
         None => Err(Failure::NotSigned),
     };
     let answer = outcome.and_then(|received| Answer::judge(received, region, asked_at, call.method));
-    HEALTH.with_borrow_mut(|health| match &answer {
-        Ok(_) => health.succeeded(region),
-        Err(failure) if !blames_the_region(failure, deadline_millis) => health.not_known(region),
-        Err(failure) => {
+    note(region, answer.as_ref().err(), deadline_millis, blames_the_region);
+    answer
+}
+
+/// Notes that a region is about to be asked; answers when.
+fn begin(region: Region) -> Timestamp {
+    let now = clock::now();
+    HEALTH.with_borrow_mut(|health| health.begin(region, now));
+    now
+}
+
+/// Notes how a call went that had `deadline_millis`.
+fn note(region: Region, failure: Option<&Failure>, deadline_millis: u32, blames_the_region: Blames) {
+    HEALTH.with_borrow_mut(|health| match failure {
+        None => health.succeeded(region),
+        Some(failure) if !blames_the_region(failure, deadline_millis) => health.not_known(region),
+        Some(failure) => {
             let [jitter] = random::bytes();
             health.failed(region, clock::now(), jitter, matches!(failure, Failure::Busy(_)));
         }
     });
-    answer
 }
 
 /// Whether every region failed lately.

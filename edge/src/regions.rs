@@ -11,11 +11,10 @@ use web_sys::Response;
 
 use crate::arrival::{Arrival, Outcome};
 use crate::cache::{flight, status};
+use crate::clock;
 use crate::config::OriginConfig;
-use crate::origin::answer::Answer;
 use crate::origin::{self, Call};
 use crate::response::{Common, Reply, header};
-use crate::{clock, runtime};
 
 /// Milliseconds that a core may take to say that it is well.
 const CHECK_MILLIS: u32 = 1_000;
@@ -68,9 +67,8 @@ fn last(now: Timestamp) -> Option<(Known, i64)> {
 
 /// Asks all cores side by side. A region is healthy as this edge sees it; its lags are as cores tell.
 async fn ask(call: &Call, config: &OriginConfig) -> Known {
-    let check = |region| origin::check_region(call, config, region, CHECK_MILLIS);
-    let answers = runtime::all(Region::ALL.map(check).into()).await;
-    let well: Vec<Answer> = answers.into_iter().flatten().filter(|answer| answer.status == 200).collect();
+    let mut well = origin::ask_all(call, config, CHECK_MILLIS).await;
+    well.retain(|answer| answer.status == 200);
     // One that cannot be read is that of another version, and well all the same.
     let told: Vec<Status> = well.iter().filter_map(|answer| serde_json::from_slice(&answer.body).ok()).collect();
     Region::ALL.map(|name| {

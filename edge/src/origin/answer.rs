@@ -73,6 +73,11 @@ impl Failure {
         *self != Self::Late || u64::from(deadline_millis) >= REQUEST_DEADLINE_MILLIS / BATCH_SHARES as u64
     }
 
+    /// The same after the opening of a stream: a core without a seat for another listener answers everything else.
+    pub fn blames_the_region_of_a_stream(&self, deadline_millis: u32) -> bool {
+        !matches!(self, Self::Busy(_)) && self.blames_the_region(deadline_millis)
+    }
+
     /// The same after a call that only asked how the core is: one that says so itself, being busy or without its table, may
     /// still answer what it remembers, and the reads will tell.
     pub fn blames_the_region_checked(&self, deadline_millis: u32) -> bool {
@@ -209,6 +214,8 @@ mod tests {
             (503, Some("1"), &b"busy"[..])
         );
         assert!(Failure::Busy(answer.clone()).blames_the_region(667));
+        assert!(!Failure::Busy(answer.clone()).blames_the_region_of_a_stream(667));
+        assert!(Failure::Status(503).blames_the_region_of_a_stream(667));
         assert!(!Failure::Busy(answer).blames_the_region_checked(1_000));
         assert_eq!(judge(503, &[]), Failure::Status(503), "of a load balancer without a core");
         assert_eq!(judge(503, &[named, (wire::CORE_STORE, "unreachable")]), Failure::Status(503));

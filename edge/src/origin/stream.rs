@@ -7,9 +7,9 @@ use web_sys::ReadableStream;
 use super::answer::{Answer, Failure};
 use super::attempts::Budget;
 use super::transport::{self, Opened};
-use super::{Call, HEALTH, Unavailable, order, outgoing};
+use super::{Call, Unavailable, begin, note, order, outgoing};
 use crate::config::OriginConfig;
-use crate::{clock, log, random, runtime};
+use crate::{clock, log, runtime};
 
 /// What the opening of a stream came to.
 #[derive(Debug)]
@@ -49,8 +49,7 @@ async fn open_at(
     region: Region,
     deadline_millis: u32,
 ) -> Result<Opening, Failure> {
-    let asked_at = clock::now();
-    HEALTH.with_borrow_mut(|health| health.begin(region, asked_at));
+    let asked_at = begin(region);
     let opened = match outgoing(call, config, region, deadline_millis) {
         Some(outgoing) => transport::open(&outgoing).await,
         None => Err(Failure::NotSigned),
@@ -59,16 +58,7 @@ async fn open_at(
         Ok(opened) => judge(opened, call, region, asked_at, deadline_millis).await,
         Err(failure) => Err(failure),
     };
-    HEALTH.with_borrow_mut(|health| match &opening {
-        Ok(_) => health.succeeded(region),
-        // A core without a seat for another listener answers everything else.
-        Err(Failure::Busy(_)) => health.not_known(region),
-        Err(failure) if !failure.blames_the_region(deadline_millis) => health.not_known(region),
-        Err(_) => {
-            let [jitter] = random::bytes();
-            health.failed(region, clock::now(), jitter, false);
-        }
-    });
+    note(region, opening.as_ref().err(), deadline_millis, Failure::blames_the_region_of_a_stream);
     opening
 }
 

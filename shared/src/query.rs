@@ -1,6 +1,7 @@
 //! Reads query strings: a known parameter once, an unknown one never.
 
 mod analytics;
+mod faults;
 mod instant;
 mod live;
 mod near;
@@ -11,9 +12,11 @@ use std::borrow::Cow;
 use std::mem;
 
 use crate::cursor;
-use crate::emotion::Emotion;
+use crate::emotion::{Emotion, UnknownEmotion};
 use crate::policy::{DEFAULT_LIMIT, MAX_LIMIT};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
+
+use faults::Faults;
 
 pub use analytics::{AnalyticsQuery, Bucket};
 pub use live::LiveQuery;
@@ -53,7 +56,7 @@ impl ListQuery {
 
     fn read(query: Option<&str>, with_emotion: bool) -> Result<Self, Problem> {
         let mut list = Self::default();
-        let mut errors = Vec::new();
+        let mut faults = Faults::default();
         let (mut limit, mut cursor, mut emotion) = (false, false, false);
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let (known, seen, read): (_, _, ReadParameter) = match &*name {
@@ -63,14 +66,14 @@ impl ListQuery {
                 _ => continue,
             };
             if mem::replace(seen, true) {
-                errors.push(FieldError::new(known, "may be given once"));
+                faults.note(known, "may be given once");
                 break;
             }
             if let Err(detail) = read(&mut list, value) {
-                errors.push(FieldError::new(known, detail));
+                faults.note(known, detail);
             }
         }
-        if errors.is_empty() { Ok(list) } else { Err(Problem::invalid(errors)) }
+        faults.or(list)
     }
 
     fn read_limit(&mut self, value: Cow<str>) -> Result<(), String> {
@@ -85,7 +88,7 @@ impl ListQuery {
     }
 
     fn read_emotion(&mut self, value: Cow<str>) -> Result<(), String> {
-        self.emotion = Some(value.parse().map_err(|error: crate::emotion::UnknownEmotion| error.to_string())?);
+        self.emotion = Some(emotion(&value)?);
         Ok(())
     }
 
@@ -103,6 +106,10 @@ impl ListQuery {
         }
         text
     }
+}
+
+fn emotion(word: &str) -> Result<Emotion, String> {
+    word.parse().map_err(|error: UnknownEmotion| error.to_string())
 }
 
 fn limit(value: &str) -> Result<u8, String> {

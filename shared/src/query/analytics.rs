@@ -1,14 +1,15 @@
 //! What `GET /v1/analytics/emotions` asks for.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::utf8_percent_encode;
 
+use super::emotion;
+use super::faults::Faults;
 use super::instant::instant;
-use crate::emotion::{Emotion, UnknownEmotion};
+use crate::emotion::Emotion;
 use crate::policy::{ANALYTICS_DAYS, ANALYTICS_HOURS, MAX_ANALYTICS_DAYS, MAX_ANALYTICS_HOURS};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::timestamp::Timestamp;
 use crate::wire::SEGMENT;
 
@@ -101,14 +102,11 @@ impl AnalyticsQuery {
                 "from" => ("from", given.from.replace(instant(&value)).is_some()),
                 "to" => ("to", given.to.replace(instant(&value)).is_some()),
                 "bucket" => ("bucket", given.bucket.replace(bucket(&value)).is_some()),
-                "emotion" => {
-                    let emotion = value.parse().map_err(|error: UnknownEmotion| error.to_string());
-                    ("emotion", given.emotion.replace(emotion).is_some())
-                }
+                "emotion" => ("emotion", given.emotion.replace(emotion(&value)).is_some()),
                 _ => continue,
             };
             if twice {
-                faults.add(known, "may be given once");
+                faults.note_first(known, "may be given once");
             }
         }
         given.check(faults, now)
@@ -137,27 +135,6 @@ impl AnalyticsQuery {
     }
 }
 
-/// The faults found so far, one for each parameter.
-#[derive(Default)]
-struct Faults(Vec<FieldError>);
-
-impl Faults {
-    fn add(&mut self, field: &'static str, detail: impl Into<Cow<'static, str>>) {
-        if !self.has(field) {
-            self.0.push(FieldError::new(field, detail));
-        }
-    }
-
-    fn has(&self, field: &str) -> bool {
-        self.0.iter().any(|error| error.field == field)
-    }
-
-    /// What was read of a parameter, and its fault where it has one.
-    fn take<T>(&mut self, field: &'static str, read: Option<Result<T, String>>) -> Option<T> {
-        read?.map_err(|detail| self.add(field, detail)).ok()
-    }
-}
-
 impl Given {
     /// What was asked for, unless it is wrong in itself or taken together.
     fn check(self, mut faults: Faults, now: Timestamp) -> Result<AnalyticsQuery, Problem> {
@@ -167,21 +144,17 @@ impl Given {
         let emotion = faults.take("emotion", self.emotion);
         let are_times = !faults.has("from") && !faults.has("to");
         if are_times && from.is_some_and(|from| from >= to.unwrap_or(now)) {
-            faults.add("from", "must be before `to`, which is now unless it is given");
+            faults.note_first("from", "must be before `to`, which is now unless it is given");
         }
-        if let Some(bucket) = bucket {
-            let from = from.map(|from| bucket.start_of(from));
-            let query = AnalyticsQuery { from, to: to.map(|to| bucket.end_before(to)), bucket, emotion };
-            let (first, end) = query.span(now);
-            // A begun bucket at each end makes one more of them.
-            if are_times && end.millis_since(first) / bucket.millis() > bucket.most() + 1 {
-                faults.add("from", format!("must be at most {} {bucket}s before `to`", bucket.most()));
-            }
-            if faults.0.is_empty() {
-                return Ok(query);
-            }
+        let Some(bucket) = bucket else { return Err(faults.problem()) };
+        let from = from.map(|from| bucket.start_of(from));
+        let query = AnalyticsQuery { from, to: to.map(|to| bucket.end_before(to)), bucket, emotion };
+        let (first, end) = query.span(now);
+        // A begun bucket at each end makes one more of them.
+        if are_times && end.millis_since(first) / bucket.millis() > bucket.most() + 1 {
+            faults.note_first("from", format!("must be at most {} {bucket}s before `to`", bucket.most()));
         }
-        Err(Problem::invalid(faults.0))
+        faults.or(query)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What `GET /v1/live` asks for.
 
-use crate::emotion::{Emotion, UnknownEmotion};
+use super::emotion;
+use crate::emotion::Emotion;
 use crate::problem::Problem;
 
 /// What the query of `GET /v1/live` asks for.
@@ -17,9 +18,7 @@ impl LiveQuery {
         for (_, value) in
             form_urlencoded::parse(query.unwrap_or_default().as_bytes()).filter(|(name, _)| name == "emotion")
         {
-            let emotion = value
-                .parse()
-                .map_err(|error: UnknownEmotion| Problem::invalid_field("emotion", error.to_string()))?;
+            let emotion = emotion(&value).map_err(|detail| Problem::invalid_field("emotion", detail))?;
             if live.emotion.replace(emotion).is_some() {
                 return Err(Problem::invalid_field("emotion", "may be given once"));
             }

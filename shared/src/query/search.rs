@@ -5,15 +5,16 @@ use std::fmt::{Display, Write as _};
 
 use percent_encoding::utf8_percent_encode;
 
+use super::faults::Faults;
 use super::instant::instant;
 use super::limit;
 use super::near::Near;
 use crate::cursor;
 use crate::echo::Location;
-use crate::emotion::{Emotion, UnknownEmotion};
+use crate::emotion::Emotion;
 use crate::id::{InvalidId, UserId};
 use crate::policy::{DEFAULT_LIMIT, DEFAULT_RADIUS_KM, MAX_RADIUS_KM, MAX_SEARCH_CHARS, MAX_TAG_CHARS};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::timestamp::Timestamp;
 use crate::wire::SEGMENT;
 
@@ -68,7 +69,7 @@ impl SearchQuery {
     /// Reads the parameters; every fault is named.
     pub fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let mut given: [Option<Cow<'_, str>>; KNOWN.len()] = Default::default();
-        let mut faults = Faults(Vec::new());
+        let mut faults = Faults::default();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let Some((known, place)) = KNOWN.into_iter().zip(&mut given).find(|(known, _)| *known == name) else {
                 continue;
@@ -79,8 +80,7 @@ impl SearchQuery {
         }
         let [q, emotion, tag, user, from, to, near, radius_km, sort, limited, cursor] = given;
         let q = faults.read("q", q, |text| characters(text, MAX_SEARCH_CHARS));
-        let emotion =
-            faults.read("emotion", emotion, |word| word.parse().map_err(|error: UnknownEmotion| error.to_string()));
+        let emotion = faults.read("emotion", emotion, super::emotion);
         let tag = faults.read("tag", tag, |text| characters(text, MAX_TAG_CHARS));
         let user = faults.read("userId", user, |name| name.parse().map_err(|error: InvalidId| error.to_string()));
         let (from, to) = (faults.read("from", from, instant), faults.read("to", to, instant));
@@ -146,34 +146,6 @@ fn add(text: &mut String, name: &str, value: &dyn Display) {
     let separator = if text.is_empty() { "" } else { "&" };
     // Writing into a text does not fail.
     let _ = write!(text, "{separator}{name}={}", utf8_percent_encode(&value.to_string(), SEGMENT));
-}
-
-/// What is wrong with a query, field by field.
-struct Faults(Vec<FieldError>);
-
-impl Faults {
-    fn read<T>(
-        &mut self,
-        field: &'static str,
-        value: Option<Cow<'_, str>>,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        match read(&value?) {
-            Ok(value) => Some(value),
-            Err(detail) => {
-                self.0.push(FieldError::new(field, detail));
-                None
-            }
-        }
-    }
-
-    fn note(&mut self, field: &'static str, detail: &'static str) {
-        self.0.push(FieldError::new(field, detail));
-    }
-
-    fn or<T>(self, value: T) -> Result<T, Problem> {
-        if self.0.is_empty() { Ok(value) } else { Err(Problem::invalid(self.0)) }
-    }
 }
 
 fn characters(text: &str, most: usize) -> Result<String, String> {

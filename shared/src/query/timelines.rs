@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use percent_encoding::utf8_percent_encode;
 
+use super::faults::Faults;
 use super::{ListQuery, limit};
 use crate::id::UserId;
 use crate::policy::{DEFAULT_LIMIT, MAX_TIMELINE_PEOPLE};
-use crate::problem::{FieldError, Problem};
+use crate::problem::Problem;
 use crate::wire::SEGMENT;
 
 /// What the query of `GET /v1/timelines` asks for.
@@ -23,7 +24,6 @@ impl TimelinesQuery {
     /// Reads `users` and `limit`.
     pub fn parse(query: Option<&str>) -> Result<Self, Problem> {
         let (mut asked, mut limited) = (None, None);
-        let mut errors = Vec::new();
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             let twice = match &*name {
                 "users" => asked.replace(people(&value)).is_some(),
@@ -34,12 +34,12 @@ impl TimelinesQuery {
                 return Err(Problem::invalid_field(name.into_owned(), "may be given once"));
             }
         }
-        let mut take = |field: &'static str, detail| errors.push(FieldError::new(field, detail));
-        let users = asked.unwrap_or_else(|| Err("is required".to_owned())).map_err(|detail| take("users", detail));
-        let limit = limited.unwrap_or(Ok(DEFAULT_LIMIT)).map_err(|detail| take("limit", detail));
+        let mut faults = Faults::default();
+        let users = faults.take("users", asked.or_else(|| Some(Err("is required".to_owned()))));
+        let limit = faults.take("limit", limited.or(Some(Ok(DEFAULT_LIMIT))));
         match (users, limit) {
-            (Ok(users), Ok(limit)) => Ok(Self { users, limit }),
-            _ => Err(Problem::invalid(errors)),
+            (Some(users), Some(limit)) => Ok(Self { users, limit }),
+            _ => Err(faults.problem()),
         }
     }
 

@@ -9,6 +9,7 @@ mod search;
 mod serve;
 mod shards;
 mod table;
+mod walk;
 mod work;
 
 use std::fmt::Display;
@@ -148,14 +149,8 @@ impl Cli {
     }
 }
 
-/// The store that the environment names.
+/// The store that the environment names. Nobody waits for an answer within milliseconds here.
 async fn store() -> Result<Store, Failure> {
-    let config = StoreConfig::read(&Environment::process()).map_err(Failure::usage)?;
-    Ok(Store::connect(config, Metrics::new().map_err(Failure::failed)?).await)
-}
-
-/// The same for bulk work.
-async fn bulk_store() -> Result<Store, Failure> {
     let config = StoreConfig::read(&Environment::process()).map_err(Failure::usage)?;
     Ok(Store::connect_for_bulk(config, Metrics::new().map_err(Failure::failed)?).await)
 }

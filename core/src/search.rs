@@ -132,6 +132,9 @@ pub trait Index: Send + Sync + fmt::Debug {
     /// Drops what has expired, and what was to be remembered as gone until now; answers how much that was.
     fn purge(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, SearchUnavailable>>;
 
+    /// Notes that echoes of the table may be missing, or not be as they are there, until it has been filled once more.
+    fn doubt(&self, now: Timestamp) -> BoxFuture<'_, Result<(), SearchUnavailable>>;
+
     /// Returns when everything that was applied before is found.
     fn refresh(&self) -> BoxFuture<'_, Result<(), SearchUnavailable>>;
 

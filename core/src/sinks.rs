@@ -94,6 +94,13 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Its name.
     fn name(&self) -> SinkName;
 
+    /// Is told that records were lost before they could be given to it, of which nothing is known; and returns when what it does
+    /// about that outlasts this process. A sink whose effects none of them can have outlived does nothing.
+    fn lost(&self, now: Timestamp) -> BoxFuture<'_, Result<(), Unavailable>> {
+        let _ = now;
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Applies a batch, and returns when the effect outlasts this process; those refused are named, all others are done.
     fn apply<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Refused>, Unavailable>>;
 }

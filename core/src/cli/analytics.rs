@@ -10,10 +10,10 @@ use serde_json::json;
 use super::Failure;
 use super::import::stopped;
 use super::progress::{Progress, State};
+use super::walk::WalkArgs;
 use crate::cli;
 use crate::clock;
 use crate::config::{Environment, StoreConfig};
-use crate::pace::{Budget, Kind, Pace, Window};
 use crate::recount::{Plan, Reading, Recount, recount};
 use crate::store::{Counter, Counters, Store, Tally, hour_of};
 
@@ -44,15 +44,8 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct VerifyArgs {
-    /// Parts of the table that are read side by side.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    segments: u16,
-    /// Read units a second at most; without it, as fast as the table grants.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    units_per_second: Option<u32>,
-    /// How long one call may be refused before this ends with status 1.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    patience: u64,
+    #[command(flatten)]
+    walk: WalkArgs,
     /// One JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -80,10 +73,9 @@ impl AnalyticsArgs {
 impl VerifyArgs {
     async fn run(self) -> Result<(), Failure> {
         let region = StoreConfig::read(&Environment::process()).map_err(Failure::usage)?.region;
-        let store = cli::bulk_store().await?;
-        let budget = self.units_per_second.map_or(Budget::unlimited(), |n| Budget::per_second(Kind::Read, n));
-        let pace = Pace::new(budget, Window::new(self.segments, self.segments), Duration::from_secs(self.patience));
-        let plan = Plan { region, segments: self.segments };
+        let store = cli::store().await?;
+        let pace = self.walk.pace();
+        let plan = Plan { region, segments: self.walk.segments };
         let reading = Reading::default();
         let mut progress = Progress::new("read", None, State::default());
         let shown = async {

@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -11,9 +10,9 @@ use serde::Serialize;
 use super::Failure;
 use super::import::stopped;
 use super::progress::{Progress, State};
+use super::walk::WalkArgs;
 use crate::cli;
 use crate::clock::{self, Stopwatch};
-use crate::pace::{Budget, Kind, Pace, Window};
 use crate::transfer::End;
 use crate::transfer::export::{Counts, Event, Plan, export};
 
@@ -23,18 +22,11 @@ pub(super) struct ExportArgs {
     /// The file to write; it appears when it is complete. Standard output unless set.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Parts of the table that are read side by side.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    segments: u16,
+    #[command(flatten)]
+    walk: WalkArgs,
     /// Read what was written a moment ago too, at twice the units.
     #[arg(long)]
     consistent: bool,
-    /// Read units a second at most; without it, as fast as the table grants.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    units_per_second: Option<u32>,
-    /// How long one call may be refused before the export ends with status 1.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    patience: u64,
     /// Print the summary as one JSON object: on standard output with --output, else on stderr.
     #[arg(long)]
     json: bool,
@@ -52,7 +44,7 @@ struct Summary {
 
 impl ExportArgs {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let store = cli::bulk_store().await?;
+        let store = cli::store().await?;
         let output = self.output.as_deref().map(Output::create).transpose()?;
         let sink: Box<dyn Write + Send> = match &output {
             Some(output) => Box::new(output.file.try_clone().map_err(|error| output.failure(&error))?),
@@ -60,9 +52,8 @@ impl ExportArgs {
         };
         let started = Stopwatch::start();
         let mut progress = Progress::new("read", None, State::default());
-        let budget = self.units_per_second.map_or(Budget::unlimited(), |n| Budget::per_second(Kind::Read, n));
-        let pace = Pace::new(budget, Window::new(self.segments, self.segments), Duration::from_secs(self.patience));
-        let plan = Plan { segments: self.segments, consistent: self.consistent, clock: clock::now };
+        let pace = self.walk.pace();
+        let plan = Plan { segments: self.walk.segments, consistent: self.consistent, clock: clock::now };
         let mut tell = |event: Event<'_>| match event {
             Event::Damaged(what) => progress.fault(what),
             Event::Progress(counts) => {

@@ -78,7 +78,7 @@ impl ImportArgs {
         if reached.lines > 0 {
             progress.say(format_args!("goes on after line {}", reached.lines));
         }
-        let store = cli::bulk_store().await?;
+        let store = cli::store().await?;
         let budget = self.units_per_second.map_or(Budget::unlimited(), |n| Budget::per_second(Kind::Write, n));
         let window = Window::new(FIRST_CALLS, self.concurrency);
         let pace = Pace::new(budget, window, Duration::from_secs(self.patience));

@@ -1,7 +1,6 @@
 //! `echoes search`: the search server's index of this region, shown and built anew.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -9,10 +8,10 @@ use serde::Serialize;
 use super::Failure;
 use super::import::stopped;
 use super::progress::{Progress, State};
+use super::walk::WalkArgs;
 use crate::cli;
 use crate::clock::{self, Stopwatch};
 use crate::config::{Environment, OpenSearchUrl, StoreConfig};
-use crate::pace::{Budget, Kind, Pace, Window};
 use crate::search::fill::{Counts, End, Event, Plan, fill};
 use crate::search::opensearch::OpenSearch;
 use crate::search::{Index as _, SearchUnavailable};
@@ -42,18 +41,11 @@ enum SearchCommand {
 /// `echoes search reindex …`
 #[derive(Debug, Args)]
 struct ReindexArgs {
-    /// Parts of the table that are read side by side.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
-    segments: u16,
-    /// Read units a second at most; without it, as fast as the table grants.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    units_per_second: Option<u32>,
+    #[command(flatten)]
+    walk: WalkArgs,
     /// Shards of the new index: one for each 30 GB.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=128))]
     shards: u16,
-    /// How long the table or the server may refuse before the build ends with status 1.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
-    patience: u64,
     /// Print the summary as one JSON object.
     #[arg(long)]
     json: bool,
@@ -89,15 +81,13 @@ fn failed(error: SearchUnavailable) -> Failure {
 
 impl ReindexArgs {
     async fn run(self, server: &OpenSearch) -> Result<(), Failure> {
-        let store = cli::bulk_store().await?;
+        let store = cli::store().await?;
         let started = Stopwatch::start();
         let (name, index) = server.build(self.shards).await.map_err(failed)?;
         let index = Arc::new(index);
         let mut progress = Progress::new("read", None, State::default());
-        let patience = Duration::from_secs(self.patience);
-        let budget = self.units_per_second.map_or(Budget::unlimited(), |n| Budget::per_second(Kind::Read, n));
-        let pace = Pace::new(budget, Window::new(self.segments, self.segments), patience);
-        let plan = Plan { segments: self.segments, patience, clock: clock::now };
+        let pace = self.walk.pace();
+        let plan = Plan { segments: self.walk.segments, patience: self.walk.patience(), clock: clock::now };
         let mut tell = |event: Event<'_>| match event {
             Event::Damaged(what) => progress.fault(what),
             Event::Refused(refused) => {

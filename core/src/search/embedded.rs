@@ -88,7 +88,7 @@ impl Embedded {
     /// # Errors
     /// Where that cannot be written.
     pub async fn mark_filled(&self, now: Timestamp) -> Result<(), SearchUnavailable> {
-        self.writer.filled(now).await
+        self.writer.mark(true, now).await
     }
 
     /// Runs `read` on a thread where it may take its time.
@@ -155,6 +155,10 @@ impl Index for Embedded {
 
     fn purge(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, SearchUnavailable>> {
         Box::pin(self.writer.purge(now))
+    }
+
+    fn doubt(&self, now: Timestamp) -> BoxFuture<'_, Result<(), SearchUnavailable>> {
+        Box::pin(self.writer.mark(false, now))
     }
 
     fn refresh(&self) -> BoxFuture<'_, Result<(), SearchUnavailable>> {

@@ -131,7 +131,7 @@ impl OpenSearch {
     /// # Errors
     /// Where the server does not keep it, as when there is none of that name any more.
     pub async fn mark_filled(&self, name: &str) -> Result<(), SearchUnavailable> {
-        indices::mark_filled(&self.client, name).await
+        indices::mark(&self.client, name, true).await
     }
 
     /// What an operator is told.
@@ -340,6 +340,14 @@ impl Index for OpenSearch {
 
     fn purge(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, SearchUnavailable>> {
         Box::pin(self.drop_past(now))
+    }
+
+    fn doubt(&self, _: Timestamp) -> BoxFuture<'_, Result<(), SearchUnavailable>> {
+        Box::pin(async {
+            // It is made where there is none: an alias that does not exist has nothing to be marked.
+            self.names.look_or_make(&self.client).await?;
+            indices::mark(&self.client, self.alias(), false).await
+        })
     }
 
     fn refresh(&self) -> BoxFuture<'_, Result<(), SearchUnavailable>> {

@@ -41,6 +41,11 @@ impl Sink for SearchSink {
         SinkName::Search
     }
 
+    /// All that was lost is in the table, or was long ago, so the index is filled anew.
+    fn lost(&self, now: Timestamp) -> BoxFuture<'_, Result<(), Unavailable>> {
+        Box::pin(async move { self.index.doubt(now).await.map_err(|error| Unavailable(error.0)) })
+    }
+
     fn apply<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Refused>, Unavailable>> {
         Box::pin(self.index(batch))
     }

@@ -65,34 +65,40 @@ const BASE: &str = "table";
 
 impl Store {
     /// Awaits one call, counts it and puts its error into our words.
-    pub(super) async fn call<T, E, R>(
+    ///
+    /// Through all its layers a call is some kilobytes: on the heap here, not in every future that contains one.
+    pub(super) fn call<T, E, R>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> Result<T, StoreError>
+    ) -> impl Future<Output = Result<T, StoreError>>
     where
         T: Charged,
         E: std::error::Error + ProvideErrorMetadata + 'static,
         R: std::fmt::Debug + 'static,
     {
-        self.count(operation, call.await).map_err(|error| StoreError::from_sdk(operation, &error))
+        let call = Box::pin(call);
+        async move { self.count(operation, call.await).map_err(|error| StoreError::from_sdk(operation, &error)) }
     }
 
     /// Awaits a conditional call; `None` where its condition did not hold.
-    pub(super) async fn call_if<T, E, R>(
+    pub(super) fn call_if<T, E, R>(
         &self,
         operation: &'static str,
         call: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> Result<Option<T>, StoreError>
+    ) -> impl Future<Output = Result<Option<T>, StoreError>>
     where
         T: Charged,
         E: std::error::Error + ProvideErrorMetadata + 'static,
         R: std::fmt::Debug + 'static,
     {
-        match self.count(operation, call.await) {
-            Ok(output) => Ok(Some(output)),
-            Err(error) if error.code() == Some(CONDITION_FAILED) => Ok(None),
-            Err(error) => Err(StoreError::from_sdk(operation, &error)),
+        let call = Box::pin(call);
+        async move {
+            match self.count(operation, call.await) {
+                Ok(output) => Ok(Some(output)),
+                Err(error) if error.code() == Some(CONDITION_FAILED) => Ok(None),
+                Err(error) => Err(StoreError::from_sdk(operation, &error)),
+            }
         }
     }
 

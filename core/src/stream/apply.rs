@@ -9,8 +9,8 @@ use super::host::Backoff;
 use super::lane::Lane;
 use super::letters::Letter;
 use super::shard::Shard;
-use super::{Entry, Record, ShardId, What};
-use crate::sinks::{Batch, Refused, Unavailable};
+use super::{Entry, Host, Record, ShardId, What};
+use crate::sinks::{Batch, Refused, Sink, Unavailable};
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
@@ -164,6 +164,16 @@ async fn unless_stopped<T>(end: &mut watch::Receiver<bool>, work: impl Future<Ou
         biased;
         _ = end.wait_for(|ended| *ended) => Err(Stopped),
         done = work => Ok(done),
+    }
+}
+
+/// Tells a sink that records were lost. What it cannot do about that after a few tries is for whoever reads the letter.
+pub(super) async fn tell_of_loss(host: &dyn Host, sink: &dyn Sink) {
+    let mut backoff = Backoff::new(REFUSED_BACKOFF, REFUSED_BACKOFF * 8);
+    for _ in 0..TRIES {
+        let Err(Unavailable(cause)) = sink.lost(host.now()).await else { return };
+        tracing::warn!(sink = %sink.name(), cause, "a sink cannot make up for what was lost");
+        host.sleep(backoff.next(host)).await;
     }
 }
 

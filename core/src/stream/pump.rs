@@ -8,6 +8,7 @@ use echoes_shared::{Timestamp, hex};
 use rand::RngExt as _;
 use tokio::sync::{Notify, watch};
 
+use super::apply;
 use super::host::Backoff;
 use super::lease::{RENEWAL, VALID, Watch};
 use super::lineage::{self, Owner, Step, View};
@@ -258,6 +259,7 @@ impl Pump {
             tracing::error!(%shard, reason = REASON, "records were lost");
             for sink in &self.parts.sinks {
                 let letter = Letter::trimmed(sink.name(), shard, None, REASON, self.parts.host.now());
+                apply::tell_of_loss(&*self.parts.host, &**sink).await;
                 self.parts.rows.set_aside(&letter).await?;
                 self.parts.progress.metrics().stream_records(sink.name().as_str(), "trimmed", 1);
             }

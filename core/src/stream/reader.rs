@@ -5,6 +5,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use super::apply;
 use super::host::Backoff;
 use super::lane::{Feed, Lane, Room};
 use super::letters::Letter;
@@ -284,7 +285,8 @@ async fn missed(shard: &Shard, feed: Feed, reason: &str) {
         let letter = Letter::trimmed(sink, shard.id(), lane.given(), reason, now);
         tracing::error!(shard = %shard.id(), %sink, reason, "records were lost before the sink had them");
         shard.parts.progress.metrics().stream_records(sink.as_str(), "trimmed", 1);
-        super::apply::set_aside(shard, &letter).await;
+        apply::tell_of_loss(shard.host(), &*lane.sink).await;
+        apply::set_aside(shard, &letter).await;
     }
 }
 

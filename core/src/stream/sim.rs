@@ -212,6 +212,9 @@ fn check(run: &Run, seed: u64) {
         }
         in_order(given, &written, seed, sink);
     }
+    let trimmed = letters.iter().filter(|letter| letter.kind == LetterKind::Trimmed).map(|letter| letter.sink);
+    let trimmed: BTreeSet<_> = trimmed.collect();
+    assert!(state.told_of_loss.is_superset(&trimmed), "seed {seed}: {trimmed:?}, {:?}", state.told_of_loss);
     if !seed.is_multiple_of(4) {
         assert!(!letters.iter().any(|letter| letter.kind == LetterKind::Trimmed), "seed {seed}: nothing was trimmed");
     }

@@ -43,14 +43,14 @@ pub(super) struct Writer {
 enum Job {
     Apply(Vec<Document>, Answer<Vec<RefusedDocument>>),
     Purge(Timestamp, Answer<u64>),
-    Filled(Timestamp, Answer<()>),
+    Mark(bool, Timestamp, Answer<()>),
 }
 
 impl Job {
     fn documents(&self) -> usize {
         match self {
             Self::Apply(documents, _) => documents.len(),
-            Self::Purge(..) | Self::Filled(..) => 0,
+            Self::Purge(..) | Self::Mark(..) => 0,
         }
     }
 }
@@ -73,9 +73,9 @@ impl Writer {
         self.hand(|answer| Job::Purge(now, answer)).await
     }
 
-    /// Notes that every echo of the table has been in the index.
-    pub async fn filled(&self, now: Timestamp) -> Result<(), SearchUnavailable> {
-        self.hand(|answer| Job::Filled(now, answer)).await
+    /// Notes whether every echo of the table has been in the index.
+    pub async fn mark(&self, filled: bool, now: Timestamp) -> Result<(), SearchUnavailable> {
+        self.hand(|answer| Job::Mark(filled, now, answer)).await
     }
 
     async fn hand<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, SearchUnavailable> {
@@ -131,7 +131,7 @@ struct State {
 enum Done {
     Applied(Vec<RefusedDocument>, Answer<Vec<RefusedDocument>>),
     Purged(u64, Answer<u64>),
-    Filled(Answer<()>),
+    Marked(Answer<()>),
 }
 
 impl State {
@@ -167,10 +167,10 @@ impl State {
                     self.mark.used_at = now;
                     Done::Purged(self.purge(&writer, &searcher, &written, now)?, answer)
                 }
-                Job::Filled(now, answer) => {
+                Job::Mark(filled, now, answer) => {
                     self.mark.used_at = now;
-                    self.mark.filled = true;
-                    Done::Filled(answer)
+                    self.mark.filled = filled;
+                    Done::Marked(answer)
                 }
             });
         }
@@ -266,7 +266,7 @@ impl Done {
         match self {
             Self::Applied(refused, answer) => drop(answer.send(failed.cloned().map_or(Ok(refused), Err))),
             Self::Purged(count, answer) => drop(answer.send(failed.cloned().map_or(Ok(count), Err))),
-            Self::Filled(answer) => drop(answer.send(failed.cloned().map_or(Ok(()), Err))),
+            Self::Marked(answer) => drop(answer.send(failed.cloned().map_or(Ok(()), Err))),
         }
     }
 }

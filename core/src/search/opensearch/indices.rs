@@ -121,7 +121,7 @@ impl Names {
                 "{built} is not being built any more: another build took its place"
             )));
         }
-        mark_filled(client, built).await?;
+        mark(client, built, true).await?;
         let mut actions = vec![
             json!({ "remove": { "index": built, "alias": self.next, "must_exist": true } }),
             json!({ "add": { "index": built, "alias": self.live } }),
@@ -145,9 +145,9 @@ impl Names {
     }
 }
 
-/// Says in the index itself that every echo of the table has been in it.
-pub(super) async fn mark_filled(client: &Client, index: &str) -> Result<(), SearchUnavailable> {
-    let body = Body::Json(json!({ "_meta": mapping::meta(true) }));
+/// Says in the index itself whether every echo of the table has been in it.
+pub(super) async fn mark(client: &Client, index: &str, filled: bool) -> Result<(), SearchUnavailable> {
+    let body = Body::Json(json!({ "_meta": mapping::meta(filled) }));
     acknowledged(&client.call(Method::PUT, &format!("/{index}/_mapping"), body, MANAGE).await?)
 }
 

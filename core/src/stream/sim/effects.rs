@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use echoes_shared::EchoId;
+use echoes_shared::{EchoId, Timestamp};
 use echoes_shared::echo::edition::GONE;
 use futures_util::future::BoxFuture;
 
@@ -36,6 +36,8 @@ pub struct State {
     pub insisted: BTreeSet<ShardId>,
     /// Who gave what to which sink, for whoever looks for a fault.
     pub history: Vec<String>,
+    /// Sinks that were told of a loss.
+    pub told_of_loss: BTreeSet<SinkName>,
     /// Until when a sink is away.
     pub away: BTreeMap<SinkName, u64>,
 }
@@ -170,6 +172,11 @@ impl Model {
 impl Sink for Model {
     fn name(&self) -> SinkName {
         self.name
+    }
+
+    fn lost(&self, _: Timestamp) -> BoxFuture<'_, Result<(), Unavailable>> {
+        self.world.state().told_of_loss.insert(self.name);
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn apply<'a>(&'a self, batch: &'a Batch) -> BoxFuture<'a, Result<Vec<Refused>, Unavailable>> {

@@ -1,5 +1,8 @@
 //! One region for one test: dynoxide in memory behind a port of its own, and the program with the variables for it.
 
+#[path = "../shared/database.rs"]
+mod database;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -40,7 +43,7 @@ impl Region {
     /// An engine without tables.
     pub async fn empty() -> Self {
         let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let database = Database::memory().unwrap();
+        let database = database::in_memory();
         let mut region = Self { endpoint: format!("http://{address}"), address, database, server: None };
         region.come_back().await;
         region

@@ -11,8 +11,9 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 # How often `make soak` kills.
 export ROUNDS ?= 50
-# Runs of `make sim`.
+# Runs of `make sim`, and the one run to be made alone.
 SEEDS ?= 10000
+SEED ?=
 # For how long it breaks the caches.
 export MINUTES ?= 10
 
@@ -46,8 +47,8 @@ soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps (
 	@infra/setup/run-tests.sh soak
 
 .PHONY: sim
-sim: ## The stream's workers in virtual time, killed and frozen at any await (SEEDS=10000 runs)
-	ECHOES_SIM_SEEDS=$(SEEDS) cargo test --release -p echoes-core --lib stream::sim -- --nocapture
+sim: setup-dev ## The stream's workers in virtual time, killed and frozen at any await (SEEDS=10000 runs, or SEED=17 alone)
+	$(if $(SEED),ECHOES_SIM_SEED=$(SEED),ECHOES_SIM_SEEDS=$(SEEDS)) cargo test --release -p echoes-core --lib stream::sim -- --nocapture
 
 .PHONY: bench-store
 bench-store: setup-test ## What the store costs, beside the same work without it (ARGS=--large: with a million echoes)

@@ -7,12 +7,13 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# Arguments of `make dev`: --fresh --empty --full; of `make bench-store`: --large, or writes cpu sizes.
+# Arguments of `make dev`: --fresh --empty --full; of the benchmarks: what `make help` says, or nothing for all.
 ARGS ?=
 # How often `make soak` kills.
 export ROUNDS ?= 50
-# Runs of `make sim`.
+# Runs of `make sim`, and the one run to be made alone.
 SEEDS ?= 10000
+SEED ?=
 # For how long it breaks the caches.
 export MINUTES ?= 10
 
@@ -42,15 +43,15 @@ test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-
 	@infra/setup/run-tests.sh $(SECTIONS)
 
 .PHONY: soak
-soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps (ROUNDS=50), caches (MINUTES=10); half a minute of throttling
+soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps, the stream's workers (ROUNDS=50), caches (MINUTES=10); half a minute of throttling
 	@infra/setup/run-tests.sh soak
 
 .PHONY: sim
-sim: ## The stream's workers in virtual time, killed and frozen at any await (SEEDS=10000 runs)
-	ECHOES_SIM_SEEDS=$(SEEDS) cargo test --release -p echoes-core --lib stream::sim -- --nocapture
+sim: setup-dev ## The stream's workers in virtual time, killed and frozen at any await (SEEDS=10000 runs, or SEED=17 alone)
+	$(if $(SEED),ECHOES_SIM_SEED=$(SEED),ECHOES_SIM_SEEDS=$(SEEDS)) cargo test --release -p echoes-core --lib stream::sim -- --nocapture
 
 .PHONY: bench-store
-bench-store: setup-test ## What the store costs, beside the same work without it (ARGS=--large: with a million echoes)
+bench-store: setup-test ## What the store costs, beside the same work without it (ARGS: --large for a million echoes; writes cpu sizes)
 	@infra/setup/bench-store.sh $(ARGS)
 
 .PHONY: bench-cache

@@ -123,6 +123,33 @@ cargo_tool() {
   rm -rf "$CACHE/build/$crate"
 }
 
+# Fetches the jars that infra/setup/NAME/pom.xml names, and what they need, from Maven Central into .cache/NAME/lib.
+#   maven_jars NAME
+maven_jars() {
+  local name=$1 pom=$SETUP/$1/pom.xml lib=$CACHE/$1/lib
+  rm -rf "$lib"
+  mkdir -p "$lib"
+  # The plugin by its full name: without a version, each Maven takes one of its own.
+  logged "$name" mvn -B -f "$pom" \
+    "org.apache.maven.plugins:maven-dependency-plugin:$MAVEN_DEPENDENCY_PLUGIN_VERSION:copy-dependencies" "-DoutputDirectory=$lib"
+  stamp "$name" "$(digest "$pom")"
+}
+
+# True when they are there, among them JAR of any version, as the pom.xml wants them.
+#   has_maven_jars NAME JAR
+has_maven_jars() { compgen -G "$CACHE/$1/lib/$2-*.jar" >/dev/null && stamped "$1" "$(digest "$SETUP/$1/pom.xml")"; }
+
+# Makes a Python environment of the project's own in FOLDER, with the packages that a file names.
+#   python_environment NAME FOLDER REQUIREMENTS
+python_environment() {
+  local name=$1 folder=$2 requirements=$3
+  rm -rf "$folder"
+  # Debian keeps venv's half, ensurepip, in a package of its own.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "$(title)" python3-venv
+  logged "$name-venv" python3 -m venv "$folder"
+  logged "$name-pip" "$folder/bin/python" -m pip install --disable-pip-version-check --no-input -r "$requirements"
+}
+
 # The version of a package in Cargo.lock.
 locked_version() {
   awk -v want="name = \"$1\"" '$0 == want { getline; gsub(/[^0-9.]/, ""); print; exit }' "$ROOT/Cargo.lock"

@@ -47,7 +47,7 @@ for name in "$@"; do
     native)    section "unit and store tests: shared, core, embedded cloud" native ;;
     wasm)      section "the shared rules and the edge as WebAssembly, under Node" wasm ;;
     black-box) section "boundaries, and black-box tests through the running stack" black_box ;;
-    soak)      section "kills: imports, erasures, sweeps; half a minute of throttling" soak ;;
+    soak)      section "kills of imports, erasures, sweeps and workers; throttling" soak ;;
     *)         fail "unknown section $name: native wasm black-box soak" ;;
   esac
 done

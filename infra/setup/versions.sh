@@ -1,6 +1,6 @@
 # The versions of every tool that the set-up installs and no lock file already pins. Sourced.
 # (npm's are in package-lock.json, wasm-bindgen's in Cargo.lock, DynamoDB Local's and OpenSearch's in the pom.xml
-# of their folders, Python's in python/requirements.txt.)
+# of their folders, Python's in python/.)
 # shellcheck shell=bash disable=SC2034
 
 RUSTC_MINIMUM=1.94.1        # what the AWS SDK crates need

@@ -104,13 +104,11 @@ fn read(
         while more(&mut body).unwrap_or(false) {}
         response.body = body;
     } else if response.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        response.body = loop {
-            match unchunk(&body) {
-                Some(whole) => break whole?,
-                None if more(&mut body)? => {}
-                None => return Err("closed in the middle of a chunk".to_owned()),
+        while !unchunk(&mut body, |chunk| response.body.extend_from_slice(chunk))? {
+            if !more(&mut body)? {
+                return Err("closed in the middle of a chunk".to_owned());
             }
-        };
+        }
     } else if let Some(length) = response.header("content-length") {
         let length: usize = length.parse().map_err(|_| format!("content-length is {length:?}"))?;
         while body.len() < length {
@@ -141,20 +139,21 @@ pub(crate) fn head(bytes: &[u8]) -> Result<Response, String> {
     Ok(Response { asked: String::new(), status, headers, body: Vec::new(), took: Duration::ZERO })
 }
 
-/// The body in these chunks, once its end has come.
-fn unchunk(mut rest: &[u8]) -> Option<Result<Vec<u8>, String>> {
-    let mut body = Vec::new();
-    loop {
-        let line_end = rest.windows(2).position(|window| window == b"\r\n")?;
-        let line = String::from_utf8_lossy(&rest[..line_end]).into_owned();
-        let Ok(size) = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16) else {
-            return Some(Err(format!("no chunk size: {line:?}")));
-        };
-        let chunk = rest.get(line_end + 2..line_end + 2 + size)?;
-        rest = rest.get(line_end + 2 + size + 2..)?;
-        if size == 0 {
-            return Some(Ok(body));
+/// Takes the whole chunks off the beginning of what was received; answers whether the last has come.
+pub(crate) fn unchunk(received: &mut Vec<u8>, mut take: impl FnMut(&[u8])) -> Result<bool, String> {
+    while let Some(line_end) = received.windows(2).position(|window| window == b"\r\n") {
+        let line = String::from_utf8_lossy(&received[..line_end]).into_owned();
+        let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16);
+        let size = size.map_err(|_| format!("no chunk size: {line:?}"))?;
+        let (begin, end) = (line_end + 2, line_end + 2 + size);
+        if received.len() < end + 2 {
+            return Ok(false);
         }
-        body.extend_from_slice(chunk);
+        take(&received[begin..end]);
+        received.drain(..end + 2);
+        if size == 0 {
+            return Ok(true);
+        }
     }
+    Ok(false)
 }

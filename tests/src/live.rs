@@ -148,14 +148,11 @@ impl Stream {
     }
 
     fn unchunk(&mut self) {
-        while let Some(end) = self.raw.windows(2).position(|window| window == b"\r\n") {
-            let size = String::from_utf8_lossy(&self.raw[..end]).into_owned();
-            let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("no chunk size: {size:?}"));
-            let Some(chunk) = self.raw.get(end + 2..end + 2 + size + 2) else { return };
-            self.ended |= size == 0;
-            self.text.push_str(std::str::from_utf8(&chunk[..size]).expect("events in UTF-8, cut between characters"));
-            self.raw.drain(..end + 2 + size + 2);
-        }
+        let text = &mut self.text;
+        let take = |chunk: &[u8]| {
+            text.push_str(std::str::from_utf8(chunk).expect("events in UTF-8, cut between characters"));
+        };
+        self.ended |= exchange::unchunk(&mut self.raw, take).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// An event, if the block is one: with data.

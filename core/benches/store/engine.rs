@@ -14,11 +14,7 @@ use tokio::net::TcpListener;
 
 /// The argument that makes this program the engine.
 pub const ROLE: &str = "engine";
-/// Without these the engine reads its whole stream at every write.
-const STREAM_INDEXES: &str = "
-    CREATE INDEX IF NOT EXISTS bench_stream_table ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
-    CREATE INDEX IF NOT EXISTS bench_stream_shard
-        ON _stream_records (table_name, shard_id, CAST(sequence_number AS INTEGER));";
+const STREAM_INDEXES: &str = include_str!("../../../infra/local/src/ledger/stream_indexes.sql");
 
 /// A running engine and the folder of its file; both end with it.
 pub struct Engine {

@@ -65,6 +65,8 @@ def apply(record):
     cache.publish("live", json.dumps({"echoId": image["echoId"], "emotion": image["emotion"]}))
 
 
+# The server makes no index by itself.
+search.indices.create(index=INDEX)
 began, done = time.monotonic(), 0
 (stream,) = streams.list_streams(TableName="EchoesTable")["Streams"]
 arn = stream["StreamArn"]

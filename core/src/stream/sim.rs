@@ -7,6 +7,7 @@ mod effects;
 mod machine;
 mod script;
 mod shelf;
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +27,6 @@ use machine::{Machine, NOBODY};
 use script::{HERE, PLACES, Script, id};
 use shelf::Shelf;
 
-/// Runs in the unit tests.
-const SEEDS: u64 = 200;
 const HOUR_MILLIS: u64 = 60 * 60 * 1_000;
 
 /// A run's parts. Cheap to clone.
@@ -310,15 +309,4 @@ fn implied(given: &[(ShardId, Sequence)], written: &[(ShardId, Arc<Entry>)]) -> 
     }
     tallies.retain(|_, tally| !tally.is_zero());
     tallies
-}
-
-/// Runs: 200, or as many as `ECHOES_SIM_SEEDS` says when this is built.
-fn seeds() -> u64 {
-    option_env!("ECHOES_SIM_SEEDS").map_or(SEEDS, |text| text.parse().expect("ECHOES_SIM_SEEDS is a number"))
-}
-
-#[test]
-fn every_record_is_applied_once_in_effect_whatever_happens() {
-    let failed: Vec<_> = (0..seeds()).filter(|seed| std::panic::catch_unwind(|| simulate(*seed)).is_err()).collect();
-    assert!(failed.is_empty(), "{} of {} seeds: {failed:?}", failed.len(), seeds());
 }

@@ -10,17 +10,12 @@ use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
 use rand::RngExt as _;
 
-use crate::region::{ECHOES, NO_OPENSEARCH, NO_REDIS, Region};
+use crate::region::{ECHOES, Region};
+use crate::soak::kills;
 
 /// Ana's echoes for each kill, so that one always comes in the middle.
 const ECHOES_FOR_EACH_KILL: usize = 400;
 const BENS: usize = 20;
-
-/// Kills: 5, or as many as `ECHOES_SOAK_ROUNDS` says.
-#[expect(clippy::disallowed_methods, reason = "the test's own environment")]
-fn kills() -> usize {
-    std::env::var("ECHOES_SOAK_ROUNDS").map_or(5, |text| text.parse().expect("ECHOES_SOAK_ROUNDS is a number"))
-}
 
 async fn fill(store: &Store, name: &str, count: usize, now: Timestamp) {
     let create = |number: usize| async move {
@@ -69,8 +64,7 @@ async fn kill_after(region: &Region, buried: usize) -> usize {
 
 /// The program as the only region there is, so that nobody else must confirm.
 fn work(region: &Region) -> tokio::process::Child {
-    let mut command = region.program(&["work"]);
-    command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
+    let mut command = region.without_servers(&["work"]);
     command.env("ECHOES_REGIONS", "eu-west-1").env("ECHOES_SWEEP_UNITS_PER_SECOND", "0");
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
 }

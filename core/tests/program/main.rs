@@ -10,6 +10,8 @@
 
 mod erasure;
 mod region;
+#[path = "../shared/soak.rs"]
+mod soak;
 mod sole;
 mod start;
 mod stream;

@@ -1,5 +1,8 @@
 //! One region for one test: dynoxide in memory behind a port of its own, and the program with the variables for it.
 
+#[path = "../shared/database.rs"]
+mod database;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -23,7 +26,7 @@ use tokio::task::JoinHandle;
 pub const NO_REDIS: &str = "redis://127.0.0.1:1";
 
 /// The address of an OpenSearch that is not there either.
-pub const NO_OPENSEARCH: &str = "http://127.0.0.1:1";
+const NO_OPENSEARCH: &str = "http://127.0.0.1:1";
 
 pub const ECHOES: &str = "EchoesTable";
 pub const LOCAL: &str = "EchoesLocal";
@@ -40,7 +43,7 @@ impl Region {
     /// An engine without tables.
     pub async fn empty() -> Self {
         let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let database = Database::memory().unwrap();
+        let database = database::in_memory();
         let mut region = Self { endpoint: format!("http://{address}"), address, database, server: None };
         region.come_back().await;
         region
@@ -102,6 +105,13 @@ impl Region {
         ];
         command.args(args).env_clear().envs(variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command
+    }
+
+    /// The same where both servers that work beside serving needs are away.
+    pub fn without_servers(&self, args: &[&str]) -> Command {
+        let mut command = self.program(args);
+        command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
         command
     }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
-use crate::region::{LOCAL, Region};
+use crate::region::{LOCAL, NO_REDIS, Region};
 
 /// A loaded machine's time for what needs no waiting; a lease lapses after ten seconds.
 const AT_ONCE: Duration = Duration::from_secs(8);
@@ -66,7 +66,7 @@ async fn refuses(mut command: Command, holder: &str) {
 /// A core with Redis. Nobody listens there; that costs the shared tiers alone.
 fn with_redis(region: &Region) -> Command {
     let mut command = plain(region);
-    command.env("ECHOES_REDIS_URL", "redis://127.0.0.1:1");
+    command.env("ECHOES_REDIS_URL", NO_REDIS);
     command
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{DeleteGlobalSecondaryIndexAction, GlobalSecondaryI
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::region::{ECHOES, NO_OPENSEARCH, NO_REDIS, Region};
+use crate::region::{ECHOES, NO_REDIS, Region};
 
 const AT_ONCE: Duration = Duration::from_secs(20);
 
@@ -28,9 +28,7 @@ async fn without_index(name: &str) -> Region {
 async fn neither_role_starts_over_a_wrong_table() {
     let region = without_index("random-index").await;
     for args in [&["serve"] as &[_], &["serve", "--work"], &["work"], &["work", "--once"]] {
-        let mut command = region.program(args);
-        command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
-        let (status, said) = end(command).await;
+        let (status, said) = end(region.without_servers(args)).await;
         assert_eq!(status, Some(1), "{args:?}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains("EchoesTable: random-index is missing"), "{said}");
@@ -68,11 +66,9 @@ async fn work_beside_serving_needs_redis_and_opensearch() {
     assert_eq!(status, Some(0), "{said}");
 }
 
-/// The program with its store away; `None` until it has said that it started.
+/// The program with its store away, once it has said that it started.
 async fn started_without_store(region: &Region, args: &[&str]) -> Child {
-    let mut command = region.program(args);
-    command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
-    let mut child = command.spawn().unwrap();
+    let mut child = region.without_servers(args).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let waiting = async {
         while let Some(line) = lines.next_line().await.unwrap() {

@@ -10,15 +10,10 @@ use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Region as Name};
 use rand::RngExt as _;
 
 use crate::region::{ECHOES, LOCAL, Region};
+use crate::soak::kills;
 
 /// Creates while a worker lives.
 const WRITES_FOR_EACH_KILL: u64 = 40;
-
-/// Kills: 5, or as many as `ECHOES_SOAK_ROUNDS` says.
-#[expect(clippy::disallowed_methods, reason = "the test's own environment")]
-fn kills() -> u64 {
-    std::env::var("ECHOES_SOAK_ROUNDS").map_or(5, |text| text.parse().expect("ECHOES_SOAK_ROUNDS is a number"))
-}
 
 async fn create(region: &Region, number: u64) {
     let content = NewEcho {

@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use crate::region::{ECHOES, LOCAL, NO_OPENSEARCH, NO_REDIS, Region};
+use crate::region::{ECHOES, LOCAL, Region};
+use crate::soak::kills;
 
 /// Echoes past 90 days, at home here, for each kill: enough that one always comes in the middle.
 const AGED_FOR_EACH_KILL: usize = 40;
@@ -20,12 +21,6 @@ const AGED_FOR_EACH_KILL: usize = 40;
 const OTHERS: usize = 30;
 /// As fast as may be set, so that a kill finds several calls under way.
 const RATE: &str = "4000";
-
-/// Kills: 5, or as many as `ECHOES_SOAK_ROUNDS` says.
-#[expect(clippy::disallowed_methods, reason = "the test's own environment")]
-fn kills() -> usize {
-    std::env::var("ECHOES_SOAK_ROUNDS").map_or(5, |text| text.parse().expect("ECHOES_SOAK_ROUNDS is a number"))
-}
 
 /// Creates `count` echoes of `days` ago and after, a minute apart, as the region took them then.
 async fn fill(region: &Region, home: &str, days: u32, count: usize) {
@@ -58,13 +53,7 @@ async fn entries(region: &Region) -> usize {
 /// Kills the program when it has swept so many; answers how many are left.
 async fn kill_after(region: &Region, swept: usize) -> usize {
     let before = entries(region).await;
-    let mut work = region
-        .program(&["work"])
-        .env("ECHOES_REDIS_URL", NO_REDIS)
-        .env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH)
-        .env("ECHOES_SWEEP_UNITS_PER_SECOND", RATE)
-        .spawn()
-        .unwrap();
+    let mut work = region.without_servers(&["work"]).env("ECHOES_SWEEP_UNITS_PER_SECOND", RATE).spawn().unwrap();
     let waiting = async {
         while before - entries(region).await < swept {
             if let Some(status) = work.try_wait().unwrap() {
@@ -138,13 +127,7 @@ async fn a_sweep_that_is_told_to_stop_ends_within_its_pause() {
     let region = Region::new().await;
     fill(&region, "eu-west-1", 120, 3).await;
     // One echo a step and six seconds' pause after it.
-    let mut work = region
-        .program(&["work"])
-        .env("ECHOES_REDIS_URL", NO_REDIS)
-        .env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH)
-        .env("ECHOES_SWEEP_UNITS_PER_SECOND", "1")
-        .spawn()
-        .unwrap();
+    let mut work = region.without_servers(&["work"]).env("ECHOES_SWEEP_UNITS_PER_SECOND", "1").spawn().unwrap();
     let one_swept = async {
         while entries(&region).await == 3 {
             tokio::task::yield_now().await;

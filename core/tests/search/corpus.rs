@@ -1,7 +1,7 @@
 //! Echoes in many scripts, and the rule of what a search finds among them, without an index.
 
 use echoes_core::search::text;
-use echoes_core::search::{Clause, Document, Query};
+use echoes_core::search::{Clause, Document, Index, Query};
 use echoes_shared::query::{SearchQuery, Sort};
 use echoes_shared::{Echo, EchoId, Emotion, IdempotencyKey, Location, NewEcho, Region, Timestamp};
 use rand::seq::IndexedRandom as _;
@@ -9,7 +9,7 @@ use rand::{Rng, RngExt as _};
 
 /// When it is.
 pub const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
-const DAY_MILLIS: u64 = 24 * 60 * 60 * 1_000;
+const MINUTE_MILLIS: u64 = 60 * 1_000;
 
 /// Transcripts that are hard to get right, and some that are not.
 pub const TRANSCRIPTS: &[&str] = &[
@@ -95,9 +95,9 @@ const PLACES: &[(f64, f64)] = &[
     (-33.9, 18.4),
 ];
 
-/// Echo `number` of its own millisecond, newer than those of lower ones.
+/// Echo `number` of its own minute, newer than those of lower ones.
 pub fn echo(number: u64, transcript: &str) -> Echo {
-    let key = IdempotencyKey::mint(NOW.minus_days(30).plus_millis(number * DAY_MILLIS / 10), &[7; 10]);
+    let key = IdempotencyKey::mint(NOW.minus_days(30).plus_millis(number * MINUTE_MILLIS), &[7; 10]);
     let content = NewEcho {
         emotion: Emotion::Calm,
         s3_url: None,
@@ -109,6 +109,11 @@ pub fn echo(number: u64, transcript: &str) -> Echo {
         days_to_live: None,
     };
     Echo::create("ana".parse().unwrap(), key, content, Region::EuWest1)
+}
+
+/// The same as the index is given it.
+pub fn document(number: u64, transcript: &str) -> Document {
+    Document::lives(echo(number, transcript))
 }
 
 /// Two hundred echoes: every transcript once, and words thrown together.
@@ -157,6 +162,14 @@ pub fn documents(echoes: &[Echo]) -> Vec<Document> {
 /// A search by its URL's query.
 pub fn ask(query: &str) -> Query {
     Query::of(&SearchQuery::parse(Some(query)).unwrap_or_else(|problem| panic!("{query}: {problem:?}"))).unwrap()
+}
+
+/// The newest hundred of all that was applied which have these words; all where there are none.
+pub async fn found(index: &dyn Index, words: &str) -> Vec<Echo> {
+    index.refresh().await.unwrap();
+    let asked = if words.is_empty() { String::new() } else { format!("&q={words}") };
+    let page = index.search(&ask(&format!("limit=100&sort=time{asked}")), NOW).await.unwrap();
+    page.hits.into_iter().map(|hit| *hit.echo).collect()
 }
 
 /// What a search finds among these, the newest first.

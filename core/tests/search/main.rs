@@ -22,7 +22,6 @@ mod random;
 #[expect(dead_code, reason = "the suite of the program uses all of it")]
 mod region;
 mod reindex;
-mod samples;
 mod server;
 mod table;
 

@@ -8,8 +8,8 @@ use echoes_shared::Region;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::corpus::{NOW, ask, document, echo, found};
 use crate::proxy::{Mode, Proxy};
-use crate::samples::{NOW, ask, document, echo, found};
 use crate::server::Server;
 
 const REGION: Region = Region::EuWest1;
@@ -120,12 +120,12 @@ async fn a_server_that_does_not_answer_costs_little(server: &Server) {
     for mode in [Mode::Hang, Mode::Delay(Duration::from_secs(5)), Mode::Garbage, Mode::Full] {
         proxy.set(mode);
         let started = Instant::now();
-        assert!(index.search(&ask("rain"), NOW).await.is_err(), "{mode:?}");
+        assert!(index.search(&ask("q=rain"), NOW).await.is_err(), "{mode:?}");
         assert!(started.elapsed() < PROMPT, "{mode:?}: {:?}", started.elapsed());
         if matches!(mode, Mode::Hang | Mode::Delay(_)) {
             let started = Instant::now();
             for _ in 0..100 {
-                assert!(index.search(&ask("rain"), NOW).await.is_err(), "{mode:?}");
+                assert!(index.search(&ask("q=rain"), NOW).await.is_err(), "{mode:?}");
             }
             assert!(started.elapsed() < PROMPT, "a hundred more cost nothing: {:?}", started.elapsed());
         }
@@ -134,7 +134,7 @@ async fn a_server_that_does_not_answer_costs_little(server: &Server) {
             let mut tick = tokio::time::interval(Duration::from_millis(20));
             loop {
                 tick.tick().await;
-                if index.search(&ask("rain"), NOW).await.is_ok() {
+                if index.search(&ask("q=rain"), NOW).await.is_ok() {
                     return;
                 }
             }
@@ -145,7 +145,7 @@ async fn a_server_that_does_not_answer_costs_little(server: &Server) {
     let nobody = OpenSearch::new("http://u:a-secret@127.0.0.1:1".parse().unwrap(), REGION).unwrap();
     let error = nobody.apply(&[document(1, "rain")]).await.unwrap_err();
     assert!(!error.0.contains("secret") && !format!("{nobody:?}").contains("secret"), "{error}");
-    assert!(nobody.search(&ask("rain"), NOW).await.is_err());
+    assert!(nobody.search(&ask("q=rain"), NOW).await.is_err());
 }
 
 async fn what_has_expired_is_dropped(server: &Server) {

@@ -14,11 +14,13 @@ use echoes_shared::{Echo, Region};
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::samples::{NOW, document, echo, found};
+use crate::corpus::{NOW, document, echo, found};
 use crate::server::Server;
 use crate::table::Table;
 
 const REGION: Region = Region::EuWest1;
+/// While one index takes the place of another a write may be refused.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub async fn all(server: &Server) {
     run!(server,
@@ -33,7 +35,7 @@ pub async fn all(server: &Server) {
 async fn reindex(table: &Table, index: &OpenSearch) -> Counts {
     let (name, next) = index.build(1).await.unwrap();
     let next = Arc::new(next);
-    let plan = Plan { segments: 3, patience: Duration::from_secs(30), clock: || NOW };
+    let plan = Plan { segments: 3, patience: PATIENCE, clock: || NOW };
     let pace = Pace::new(Budget::unlimited(), Window::new(3, 3), plan.patience);
     let mut tell = |event: Event<'_>| assert!(matches!(event, Event::Progress(_)), "{event:?}");
     let (end, counts) = fill(&table.store, pace, plan, next.clone(), pending(), &mut tell).await;
@@ -92,7 +94,8 @@ async fn what_is_written_meanwhile_is_in_both(server: &Server) {
                     table.delete(&gone, NOW).await;
                     documents.push(Document::gone(gone.echo_id, NOW));
                 }
-                while index.apply(&documents).await.is_err() {}
+                let applied = async { while index.apply(&documents).await.is_err() {} };
+                tokio::time::timeout(PATIENCE, applied).await.expect("the index takes it in the end");
             }
             lives
         })

@@ -1,6 +1,8 @@
 //! A real OpenSearch of one node, and calls to it behind the index's back.
 
-use std::path::PathBuf;
+#[path = "../shared/opensearch.rs"]
+mod launch;
+
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,13 +16,6 @@ use tokio::process::{Child, Command};
 
 /// It takes ten seconds of a processor that nobody else wants.
 const READY: Duration = Duration::from_secs(180);
-const SETTINGS: &str = "\
-network.host: 127.0.0.1
-discovery.type: single-node
-transport.port: 0
-action.auto_create_index: false
-cluster.routing.allocation.disk.threshold_enabled: false
-";
 
 /// A server that ends with the test.
 pub struct Server {
@@ -37,24 +32,10 @@ pub fn client() -> Client {
 }
 
 impl Server {
-    #[expect(clippy::disallowed_methods, reason = "the test's own environment, set by `make test`")]
     pub async fn start() -> Self {
-        let folder = std::env::var("ECHOES_OPENSEARCH");
-        let jars = folder.expect("ECHOES_OPENSEARCH names the folder of OpenSearch's jars; `make test` sets it");
-        let jars = PathBuf::from(jars).join("*");
         let folder = tempfile::tempdir().unwrap();
-        let settings = folder.path().join("node_1/config");
-        std::fs::create_dir_all(&settings).unwrap();
-        std::fs::write(settings.join("opensearch.yml"), SETTINGS).unwrap();
-        // Its runner takes the first free port after this one, and says which.
-        let base = (9240..9290).find(|port| std::net::TcpListener::bind(("127.0.0.1", port + 1)).is_ok()).unwrap();
-        let mut process = Command::new("java")
-            .args(["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
-            .arg(jars)
-            .arg("org.codelibs.opensearch.runner.OpenSearchRunner")
-            .arg("-basePath")
-            .arg(folder.path())
-            .args(["-numOfNode", "1", "-clusterName", "test", "-baseHttpPort", &base.to_string()])
+        let java = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+        let mut process = Command::from(launch::command(folder.path(), &java).0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -70,6 +51,7 @@ impl Server {
                     break;
                 }
             }
+            assert!(!url.is_empty(), "it ended before it listened");
             let client = client();
             let mut poll = tokio::time::interval(Duration::from_millis(200));
             loop {
@@ -88,7 +70,8 @@ impl Server {
 
     /// The index of a region that has none yet.
     pub async fn fresh(&self, region: Region) -> OpenSearch {
-        let all = self.call(Method::GET, &format!("/echoes-{region}-*/_alias"), Value::Null).await.1;
+        let (status, all) = self.call(Method::GET, &format!("/echoes-{region}-*/_alias"), Value::Null).await;
+        assert_eq!(status, 200, "{all}");
         for name in all.as_object().unwrap().keys() {
             let (status, answer) = self.call(Method::DELETE, &format!("/{name}"), Value::Null).await;
             assert_eq!(status, 200, "{answer}");

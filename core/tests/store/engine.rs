@@ -1,5 +1,8 @@
 //! Starts a DynamoDB engine for one test and stops it with it.
 
+#[path = "../shared/database.rs"]
+mod database;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -27,8 +30,7 @@ impl Engine {
     pub async fn dynoxide() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let database = dynoxide::Database::memory().unwrap();
-        tokio::spawn(dynoxide::server::serve_on(listener, database));
+        tokio::spawn(dynoxide::server::serve_on(listener, database::in_memory()));
         Self { endpoint, _process: None }
     }
 

@@ -10,21 +10,16 @@ use rand::RngExt as _;
 
 use crate::front::Mood;
 use crate::samples::{echoes, lines};
+use crate::soak::kills;
 use crate::world::{World, said, sorted};
 
 /// Lines for each time that the import is killed.
 const LINES_A_ROUND: usize = 60;
 
-/// `ECHOES_SOAK_ROUNDS` (5): how often each import is killed.
-#[expect(clippy::disallowed_methods, reason = "the test's own environment")]
-fn rounds() -> usize {
-    std::env::var("ECHOES_SOAK_ROUNDS").map_or(5, |text| text.parse().expect("ECHOES_SOAK_ROUNDS is a number"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_stores_on_conditions() {
     let world = World::with(&["one"]).await;
-    let mut all = echoes(7, rounds() * LINES_A_ROUND);
+    let mut all = echoes(7, kills() * LINES_A_ROUND);
     killed_again_and_again(&world, &["import", "echoes.jsonl", "--json"], &mut all, true).await;
     // Even the whole file again undoes no edit.
     let last = world.run("one", &["import", "echoes.jsonl", "--json"]).await.expect(0).summary();
@@ -35,7 +30,7 @@ async fn killed_while_it_stores_on_conditions() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_stores_in_chunks() {
     let world = World::with(&["one"]).await;
-    let mut all = echoes(8, rounds() * LINES_A_ROUND * 2);
+    let mut all = echoes(8, kills() * LINES_A_ROUND * 2);
     killed_again_and_again(&world, &["import", "echoes.jsonl", "--json", "--assume-empty"], &mut all, false).await;
 }
 
@@ -44,7 +39,7 @@ async fn killed_again_and_again(world: &World, import: &[&str], all: &mut [Echo]
     world.file("echoes.jsonl", &lines(all));
     let items_a_call = if edits { 1 } else { 25 };
     let calls_a_round = (LINES_A_ROUND / items_a_call / 2).max(2) as u64;
-    for round in 0..rounds() {
+    for round in 0..kills() {
         let last = world.front.writes() + rand::rng().random_range(0..=calls_a_round);
         world.front.set(Mood::HoldingAfter(last));
         let mut child = world.command("one", import).spawn().unwrap();

@@ -14,5 +14,7 @@ mod interruptions;
 mod round_trip;
 mod samples;
 mod serving;
+#[path = "../shared/soak.rs"]
+mod soak;
 mod throttling;
 mod world;

@@ -21,6 +21,7 @@ use tokio::process::Child;
 use tokio::sync::watch;
 
 use crate::front::Mood;
+use crate::soak;
 use crate::world::World;
 
 const THROTTLED: Duration = Duration::from_secs(30);
@@ -164,14 +165,9 @@ async fn items(world: &World, table: &str, name: &str) -> BTreeMap<String, BTree
     items
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test's own environment")]
-fn is_soak() -> bool {
-    std::env::var_os("ECHOES_SOAK_ROUNDS").is_some()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttled_for_half_a_minute() {
-    if !is_soak() {
+    if soak::asked_for().is_none() {
         println!("not now: it takes a minute, and `make soak` runs it");
         return;
     }

@@ -1,5 +1,8 @@
 //! An engine, a front before it, a folder, and the program run against them.
 
+#[path = "../shared/database.rs"]
+mod database;
+
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
@@ -82,7 +85,7 @@ impl World {
         let turn = TURNS.acquire().await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let engine = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
+        tokio::spawn(dynoxide::server::serve_on(listener, database::in_memory()));
         let front = Front::before(engine.clone()).await;
         let world = Self { front, folder: tempfile::tempdir().unwrap(), engine, _turn: turn };
         for table in tables {

@@ -5,21 +5,21 @@ title() { echo "nginx, wrk, FastAPI, clients of OpenSearch and DynamoDB"; }
 
 BENCH_REQUIREMENTS=$SETUP/python/bench-requirements.txt
 BENCH_VENV=$CACHE/bench-venv
+# The file takes in the other.
+wanted() { digest "$BENCH_REQUIREMENTS" "$SETUP/python/requirements.txt"; }
 
 missing() {
   command -v nginx >/dev/null || [[ -x /usr/sbin/nginx ]] || echo nginx-light
   command -v wrk >/dev/null || echo wrk
 }
 is_done() {
-  [[ -z $(missing) && -x $BENCH_VENV/bin/python ]] && stamped bench-peers "$(digest "$BENCH_REQUIREMENTS")"
+  [[ -z $(missing) && -x $BENCH_VENV/bin/python ]] && stamped bench-peers "$(wanted)"
 }
 install() {
   local packages
   packages=$(missing)
   # shellcheck disable=SC2086
   [[ -z $packages ]] || need_packages "the benchmark's peers" $packages
-  rm -rf "$BENCH_VENV"
-  logged bench-venv python3 -m venv "$BENCH_VENV"
-  logged bench-pip "$BENCH_VENV/bin/python" -m pip install --disable-pip-version-check --no-input -r "$BENCH_REQUIREMENTS"
-  stamp bench-peers "$(digest "$BENCH_REQUIREMENTS")"
+  python_environment bench "$BENCH_VENV" "$BENCH_REQUIREMENTS"
+  stamp bench-peers "$(wanted)"
 }

@@ -9,11 +9,7 @@ VENV=$CACHE/venv
 is_done() { [[ -x $VENV/bin/python ]] && stamped python "$(digest "$REQUIREMENTS")"; }
 
 install() {
-  rm -rf "$VENV"
-  # Debian keeps venv's half, ensurepip, in a package of its own.
-  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "$(title)" python3-venv
-  logged venv python3 -m venv "$VENV"
-  logged pip "$VENV/bin/python" -m pip install --disable-pip-version-check --no-input -r "$REQUIREMENTS"
+  python_environment python "$VENV" "$REQUIREMENTS"
   "$VENV/bin/python" -c "import boto3, botocore.auth" || fail "boto3 was installed but cannot be imported"
   stamp python "$(digest "$REQUIREMENTS")"
 }

@@ -7,7 +7,9 @@ use echoes_tests::cores::Core;
 use echoes_tests::one_more::OneMore;
 use echoes_tests::people::id_of;
 use echoes_tests::waiting::{eventually, throughout};
-use echoes_tests::{Person, Region, Value, World, fresh, json};
+use echoes_tests::{Person, Region, Value, World, json};
+
+use crate::tiers::{Target, create};
 
 super::trials!(
     TRIALS: a_write_of_another_region_is_seen_past_every_cache, what_another_region_deletes_is_not_drawn,
@@ -17,33 +19,18 @@ const HOME: Region = Region::UsEast1;
 /// Replication and the stream's lag, both well under a second, and two seconds in which an index may lag; and what a busy machine
 /// adds. Less than memory may show what was, and far less than the shared tiers may.
 const SEEN: Duration = Duration::from_secs(8);
-/// Until every tier keeps an answer for long.
-const KEPT: Duration = Duration::from_secs(15);
-const LONG_MS: i64 = 60_000;
+/// Until the draws know of an echo.
+const DRAWN: Duration = Duration::from_secs(15);
 const WATCHED: Duration = Duration::from_secs(3);
 
 fn others() -> impl Iterator<Item = Region> {
     Region::ALL.into_iter().filter(|region| *region != HOME)
 }
 
-fn create(core: &Core, ana: &Person, content: &Value) -> Value {
-    let call = core.call("POST", "/v1/echoes").user(&ana.id).idempotent(fresh::key()).json(content);
-    call.send().expect(201).json()
-}
-
 /// Reads both until Redis keeps them for long.
 fn kept(world: &World, core: &Core, ana: &Person, echo: &Value) {
-    let redis = world.redis(core.region);
-    for (path, key) in [
-        (ana.timeline(), format!("timeline:{}", ana.id)),
-        (format!("/v1/echoes/{}", id_of(echo)), format!("echo:{}", id_of(echo))),
-    ] {
-        eventually(KEPT, "an answer that Redis keeps for long", || {
-            let response = core.get(&path).send();
-            let left_ms = redis.left_ms(&key);
-            let is_kept = response.status == 200 && left_ms >= LONG_MS;
-            if is_kept { Ok(()) } else { Err(format!("kept for {left_ms} ms\n{response}")) }
-        });
+    for target in [Target::timeline(ana), Target::echo(echo)] {
+        target.kept(world, core);
     }
 }
 
@@ -95,7 +82,7 @@ fn what_another_region_deletes_is_not_drawn(world: &World) {
     let [gone, kept] = echoes.each_ref().map(|echo| id_of(echo));
     let drawn = |wanted: &str| (0..DRAWS).any(|_| there.get(PATH).send().text().contains(wanted));
     for wanted in [gone, kept] {
-        eventually(KEPT, "it is drawn", || if drawn(wanted) { Ok(()) } else { Err(format!("no {wanted}")) });
+        eventually(DRAWN, "it is drawn", || if drawn(wanted) { Ok(()) } else { Err(format!("no {wanted}")) });
     }
     home.call("DELETE", format!("/v1/echoes/{gone}")).user(&ana.id).send().expect(204);
     let not_drawn = || if drawn(gone) { Err(format!("{gone} was drawn")) } else { Ok(()) };

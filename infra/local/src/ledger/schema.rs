@@ -1,8 +1,8 @@
-//! The SQL that the ledger adds to an engine's file: its own tables, two indexes and the trigger that stamps writes.
+//! The SQL that the ledger adds to an engine's file: its own tables, the stream's indexes and the trigger that stamps writes.
 
 use crate::layout::REPLICATED_TABLES;
 
-/// The ledger's own tables, and the two indexes without which the engine reads its whole stream at every write.
+/// The ledger's own tables.
 ///
 /// `echoes_log.record_id` is `_stream_records.id`: an `AUTOINCREMENT`, so it never repeats and grows in commit order
 /// over both tables, which is what lets one number be the checkpoint of a region.
@@ -19,18 +19,16 @@ CREATE TABLE IF NOT EXISTS echoes_log (
     stamp_us INTEGER NOT NULL, origin TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS echoes_checkpoints (
     source_file_id TEXT PRIMARY KEY, record_id INTEGER NOT NULL) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS echoes_stream_table
-    ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
-CREATE INDEX IF NOT EXISTS echoes_stream_shard
-    ON _stream_records (table_name, shard_id, CAST(sequence_number AS INTEGER));
-CREATE INDEX IF NOT EXISTS echoes_stream_age ON _stream_records (created_at);
 ";
+
+/// The indexes of the engine's stream.
+const STREAM_INDEXES: &str = include_str!("stream_indexes.sql");
 
 /// Everything [`super::Ledger::open`] runs, for the region named `region`. Running it again changes nothing.
 ///
 /// The region's name stands in the trigger as a literal, since a trigger takes no parameters.
 pub(super) fn statements(region: &str) -> String {
-    format!("{TABLES}\nDROP TRIGGER IF EXISTS echoes_stamp_writes;\n{}", trigger(region))
+    format!("{TABLES}\n{STREAM_INDEXES}\nDROP TRIGGER IF EXISTS echoes_stamp_writes;\n{}", trigger(region))
 }
 
 /// Asks whether `table` holds an item whose time to live, in the attribute `?1`, ended before `?2` seconds since 1970: what

@@ -28,8 +28,8 @@ const PAGE: i32 = 100;
 const MAX_REASON_CHARACTERS: usize = 1_000;
 
 impl Store {
-    /// Some of the letters behind a key or the first ones, and the key behind which there are more. One that makes no sense is left out and
-    /// logged.
+    /// Some of the letters behind a key or the first ones, and the key behind which there are more. One that makes no sense is
+    /// left out and logged.
     ///
     /// # Errors
     /// Where the store gives no answer.

@@ -64,8 +64,8 @@ impl Store {
         Err(StoreError::Refused { operation: OPERATION, cause: format!("{partition} has no end") })
     }
 
-    /// Up to so many items of one partition of `EchoesOps` or `EchoesLocal` behind a sort key or the first ones, and the sort key behind which
-    /// there are more; eventually consistent.
+    /// Up to so many items of one partition of `EchoesOps` or `EchoesLocal` behind a sort key or the first ones, and the sort
+    /// key behind which there are more; eventually consistent.
     pub(super) async fn items_behind(
         &self,
         table: &str,

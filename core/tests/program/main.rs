@@ -9,6 +9,7 @@
 )]
 
 mod erasure;
+mod letters;
 mod region;
 #[path = "../shared/soak.rs"]
 mod soak;

@@ -65,3 +65,17 @@ fn what_nobody_sees_is_no_document() {
     let removed = document(&record(1, living("rain", 1), None), NOW);
     assert_eq!(removed, Some(Document::gone(echo("").echo_id, NOW)));
 }
+
+#[tokio::test]
+async fn after_a_loss_the_index_is_to_be_filled_anew_also_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = async || Arc::new(Embedded::open(Some(folder.path()), "eu-west-1/EchoesTable", NOW).await.unwrap());
+    let index = open().await;
+    index.mark_filled(NOW).await.unwrap();
+    assert!(index.is_filled());
+    let sink = SearchSink::new(index.clone());
+    sink.lost(NOW).await.unwrap();
+    assert!(!index.is_filled());
+    drop((sink, index));
+    assert!(!open().await.is_filled());
+}

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use echoes_shared::{EchoId, Timestamp};
 use echoes_shared::echo::edition::GONE;
+use echoes_shared::{EchoId, Timestamp};
 use futures_util::future::BoxFuture;
 
 use super::machine::Machine;

@@ -22,12 +22,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Document, Hits, Index, Query, RefusedDocument, SearchUnavailable, Stats};
+use crate::clock::Stopwatch;
 use crate::config::OpenSearchUrl;
 use bulk::{Fate, Line};
 use client::{Body, Client};
 use indices::Names;
 
-/// A search. The edge leaves a region that takes longer than an attempt.
+/// A search, all rounds of it. The edge leaves a region that takes longer than an attempt.
 const SEARCH: Duration = Duration::from_millis(550);
 const _: () = assert!(SEARCH.as_millis() < ATTEMPT_MILLIS as u128);
 /// A bulk of a thousand documents.
@@ -242,15 +243,17 @@ impl OpenSearch {
     async fn find(&self, query: &Query, now: Timestamp) -> Result<Hits, SearchUnavailable> {
         let mut page = find::Page::new(query, now);
         let path = format!("/{}/_search?allow_partial_search_results=false", self.alias());
+        let asked = Stopwatch::start();
         for _ in 0..ROUNDS {
             let body = Body::Json(page.body());
-            let answer = self.client.call_if_up(Method::POST, &path, body, SEARCH).await?;
+            let rest = SEARCH.saturating_sub(asked.elapsed());
+            let answer = self.client.call_if_up(Method::POST, &path, body, rest).await?;
             if answer.is_error("index_not_found_exception") {
                 // Nothing was written yet.
                 return Ok(Hits::default());
             }
             page.take(find::hits(&answer.ok()?)?);
-            if page.is_whole() {
+            if page.is_whole() || asked.elapsed() >= SEARCH {
                 break;
             }
         }

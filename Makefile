@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory
 # Arguments of `make dev`: --fresh --empty --full; of the benchmarks: what `make help` says, or nothing for all.
 ARGS ?=
 # How often `make soak` kills.
-export ROUNDS ?= 50
+export ROUNDS ?= 100
 # Runs of `make sim`, and the one run to be made alone.
 SEEDS ?= 10000
 SEED ?=
@@ -43,7 +43,7 @@ test: setup-test binaries worker ## Run every test (SECTIONS="native wasm black-
 	@infra/setup/run-tests.sh $(SECTIONS)
 
 .PHONY: soak
-soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps, the stream's workers (ROUNDS=50), caches (MINUTES=10); half a minute of throttling
+soak: setup-test ## The tests that kill, for longer: imports, erasures, sweeps, the stream's workers (ROUNDS=100), caches (MINUTES=10); half a minute of throttling
 	@infra/setup/run-tests.sh soak
 
 .PHONY: sim

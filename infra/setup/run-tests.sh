@@ -11,8 +11,11 @@ export ECHOES_OPENSEARCH=$CACHE/opensearch/lib
 export ECHOES_PYTHON=$CACHE/venv/bin/python
 export ECHOES_STACK_COMMAND=$SETUP/dev.sh
 
+# The same packages in all sections: with others their common crates would be built once more, with other features.
+packages=(--workspace --exclude echoes-edge --exclude echoes-tests)
+
 native() {
-  cargo test --workspace --exclude echoes-edge --exclude echoes-tests
+  cargo test "${packages[@]}"
 }
 # The same rules, in the form in which the Worker runs them. A package whose tests are all plain `#[test]` has none here, and
 # the runner calls that a success: so it is looked for.
@@ -28,8 +31,8 @@ black_box() {
 }
 # What is killed in the other sections a few times is killed ROUNDS times; what goes wrong there for seconds does for MINUTES.
 soak() {
-  ECHOES_SOAK_ROUNDS=${ROUNDS:-50} cargo test -p echoes-core --test program --test transfer -- killed throttled
-  ECHOES_SOAK_SECONDS=$((${MINUTES:-10} * 60)) cargo test -p echoes-core --test caches -- --nocapture
+  ECHOES_SOAK_ROUNDS=${ROUNDS:-100} cargo test "${packages[@]}" --test program --test transfer -- killed throttled
+  ECHOES_SOAK_SECONDS=$((${MINUTES:-10} * 60)) cargo test "${packages[@]}" --test caches -- --nocapture
 }
 
 summary=()

@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region as SdkRegion};
+use aws_sdk_dynamodb::types::Select;
 use dynoxide::Database;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
 use dynoxide::actions::get_records::{GetRecordsRequest, Record};
@@ -113,6 +114,20 @@ impl Region {
         let mut command = self.program(args);
         command.env("ECHOES_REDIS_URL", NO_REDIS).env("ECHOES_OPENSEARCH_URL", NO_OPENSEARCH);
         command
+    }
+
+    /// Echoes in an index.
+    pub async fn count(&self, index: &str) -> usize {
+        let scan = || self.client().scan().table_name(ECHOES).index_name(index).select(Select::Count);
+        let (mut count, mut start) = (0, None);
+        loop {
+            let page = scan().set_exclusive_start_key(start).send().await.unwrap();
+            count += usize::try_from(page.count).unwrap();
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return count;
+            }
+        }
     }
 
     /// Every item of a table by its key, each as text: two texts are equal where the items are.

@@ -94,10 +94,11 @@ pub trait Sink: Send + Sync + fmt::Debug {
     /// Its name.
     fn name(&self) -> SinkName;
 
-    /// Is told that records were lost before they could be given to it, of which nothing is known; and returns when what it does
-    /// about that outlasts this process. A sink whose effects none of them can have outlived does nothing.
-    fn lost(&self, now: Timestamp) -> BoxFuture<'_, Result<(), Unavailable>> {
-        let _ = now;
+    /// Is told that records of a shard were lost before they could be given to it, of which nothing is known; and returns when
+    /// what it does about that outlasts this process. Where it cannot, or is left before, it does so before it applies anything
+    /// more. A sink whose effects none of them can have outlived does nothing.
+    fn lost<'a>(&'a self, shard: &'a ShardId, now: Timestamp) -> BoxFuture<'a, Result<(), Unavailable>> {
+        let _ = (shard, now);
         Box::pin(std::future::ready(Ok(())))
     }
 

@@ -21,6 +21,9 @@ const TRIES: u32 = 3;
 /// The longest pause between two tries of a record that was refused is eight times this.
 const REFUSED_BACKOFF: Duration = Duration::from_millis(100);
 
+/// For a sink to take note that records were lost.
+const LOSS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The shard is given back: what is in hand is left as it is.
 struct Stopped;
 
@@ -167,13 +170,16 @@ async fn unless_stopped<T>(end: &mut watch::Receiver<bool>, work: impl Future<Ou
     }
 }
 
-/// Tells a sink that records were lost. What it cannot do about that after a few tries is for whoever reads the letter.
-pub(super) async fn tell_of_loss(host: &dyn Host, sink: &dyn Sink) {
-    let mut backoff = Backoff::new(REFUSED_BACKOFF, REFUSED_BACKOFF * 8);
-    for _ in 0..TRIES {
-        let Err(Unavailable(cause)) = sink.lost(host.now()).await else { return };
-        tracing::warn!(sink = %sink.name(), cause, "a sink cannot make up for what was lost");
-        host.sleep(backoff.next(host)).await;
+/// Tells a sink that records of a shard were lost, and does not wait long: what it cannot do about that now it does before it
+/// applies anything more.
+pub(super) async fn tell_of_loss(host: &dyn Host, sink: &dyn Sink, shard: &ShardId) {
+    let told = tokio::select! {
+        biased;
+        told = sink.lost(shard, host.now()) => told,
+        () = host.sleep(LOSS_TIMEOUT) => Err(Unavailable("it does not answer".to_owned())),
+    };
+    if let Err(Unavailable(cause)) = told {
+        tracing::warn!(%shard, sink = %sink.name(), cause, "a sink cannot make up for what was lost yet");
     }
 }
 

@@ -91,12 +91,6 @@ impl Pump {
         &self.parts.progress
     }
 
-    /// Its sinks.
-    #[must_use]
-    pub fn sinks(&self) -> &[Arc<dyn Sink>] {
-        &self.parts.sinks
-    }
-
     fn millis(&self) -> u64 {
         self.parts.host.monotonic_millis()
     }
@@ -259,7 +253,7 @@ impl Pump {
             tracing::error!(%shard, reason = REASON, "records were lost");
             for sink in &self.parts.sinks {
                 let letter = Letter::trimmed(sink.name(), shard, None, REASON, self.parts.host.now());
-                apply::tell_of_loss(&*self.parts.host, &**sink).await;
+                apply::tell_of_loss(&*self.parts.host, &**sink, shard).await;
                 self.parts.rows.set_aside(&letter).await?;
                 self.parts.progress.metrics().stream_records(sink.name().as_str(), "trimmed", 1);
             }

@@ -285,7 +285,7 @@ async fn missed(shard: &Shard, feed: Feed, reason: &str) {
         let letter = Letter::trimmed(sink, shard.id(), lane.given(), reason, now);
         tracing::error!(shard = %shard.id(), %sink, reason, "records were lost before the sink had them");
         shard.parts.progress.metrics().stream_records(sink.as_str(), "trimmed", 1);
-        apply::tell_of_loss(shard.host(), &*lane.sink).await;
+        apply::tell_of_loss(shard.host(), &*lane.sink, shard.id()).await;
         apply::set_aside(shard, &letter).await;
     }
 }

@@ -211,8 +211,8 @@ fn check(run: &Run, seed: u64) {
         }
         in_order(given, &written, seed, sink);
     }
-    let trimmed = letters.iter().filter(|letter| letter.kind == LetterKind::Trimmed).map(|letter| letter.sink);
-    let trimmed: BTreeSet<_> = trimmed.collect();
+    let trimmed = letters.iter().filter(|letter| letter.kind == LetterKind::Trimmed);
+    let trimmed: BTreeSet<_> = trimmed.map(|letter| (letter.sink, letter.shard.clone())).collect();
     assert!(state.told_of_loss.is_superset(&trimmed), "seed {seed}: {trimmed:?}, {:?}", state.told_of_loss);
     if !seed.is_multiple_of(4) {
         assert!(!letters.iter().any(|letter| letter.kind == LetterKind::Trimmed), "seed {seed}: nothing was trimmed");

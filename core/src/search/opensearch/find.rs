@@ -51,6 +51,11 @@ impl<'a> Page<'a> {
         self.size = NEXT_SIZE;
     }
 
+    /// Whether there is something to show already.
+    pub(super) fn shows_something(&self) -> bool {
+        !self.hits.is_empty()
+    }
+
     /// Whether another answer would change nothing.
     pub(super) fn is_whole(&self) -> bool {
         self.ended || self.hits.len() > self.query.limit

@@ -74,7 +74,7 @@ async fn after_a_loss_the_index_is_to_be_filled_anew_also_by_the_next_process() 
     index.mark_filled(NOW).await.unwrap();
     assert!(index.is_filled());
     let sink = SearchSink::new(index.clone());
-    sink.lost(NOW).await.unwrap();
+    sink.lost(&ShardId::new("s"), NOW).await.unwrap();
     assert!(!index.is_filled());
     drop((sink, index));
     assert!(!open().await.is_filled());

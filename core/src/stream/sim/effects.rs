@@ -36,8 +36,8 @@ pub struct State {
     pub insisted: BTreeSet<ShardId>,
     /// Who gave what to which sink, for whoever looks for a fault.
     pub history: Vec<String>,
-    /// Sinks that were told of a loss.
-    pub told_of_loss: BTreeSet<SinkName>,
+    /// Which sinks were told of a loss in which shard.
+    pub told_of_loss: BTreeSet<(SinkName, ShardId)>,
     /// Until when a sink is away.
     pub away: BTreeMap<SinkName, u64>,
 }
@@ -174,8 +174,8 @@ impl Sink for Model {
         self.name
     }
 
-    fn lost(&self, _: Timestamp) -> BoxFuture<'_, Result<(), Unavailable>> {
-        self.world.state().told_of_loss.insert(self.name);
+    fn lost<'a>(&'a self, shard: &'a ShardId, _: Timestamp) -> BoxFuture<'a, Result<(), Unavailable>> {
+        self.world.state().told_of_loss.insert((self.name, shard.clone()));
         Box::pin(std::future::ready(Ok(())))
     }
 

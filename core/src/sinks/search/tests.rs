@@ -1,13 +1,14 @@
 //! Records of every kind on an index in memory.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use echoes_shared::query::SearchQuery;
 use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region};
 
 use super::*;
 use crate::samples::content;
-use crate::search::{Embedded, Index as _, Query};
+use crate::search::{Embedded, Hits, Index, Query, SearchUnavailable, Stats};
 use crate::stream::{Sequence, ShardId, Tombstone};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_000_000_000);
@@ -78,4 +79,64 @@ async fn after_a_loss_the_index_is_to_be_filled_anew_also_by_the_next_process() 
     assert!(!index.is_filled());
     drop((sink, index));
     assert!(!open().await.is_filled());
+}
+
+/// An index that takes note of nothing while it is away.
+#[derive(Debug)]
+struct Away {
+    index: Arc<Embedded>,
+    away: AtomicBool,
+}
+
+impl Index for Away {
+    fn apply<'a>(
+        &'a self,
+        documents: &'a [Document],
+    ) -> BoxFuture<'a, Result<Vec<RefusedDocument>, SearchUnavailable>> {
+        self.index.apply(documents)
+    }
+
+    fn search<'a>(&'a self, query: &'a Query, now: Timestamp) -> BoxFuture<'a, Result<Hits, SearchUnavailable>> {
+        self.index.search(query, now)
+    }
+
+    fn purge(&self, now: Timestamp) -> BoxFuture<'_, Result<u64, SearchUnavailable>> {
+        self.index.purge(now)
+    }
+
+    fn doubt(&self, now: Timestamp) -> BoxFuture<'_, Result<(), SearchUnavailable>> {
+        if self.away.load(Ordering::Acquire) {
+            return Box::pin(std::future::ready(Err(SearchUnavailable("away".to_owned()))));
+        }
+        self.index.doubt(now)
+    }
+
+    fn refresh(&self) -> BoxFuture<'_, Result<(), SearchUnavailable>> {
+        self.index.refresh()
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<Stats, SearchUnavailable>> {
+        self.index.stats()
+    }
+}
+
+#[tokio::test]
+async fn a_loss_that_could_not_be_told_is_told_before_anything_more_is_applied() {
+    let index = Arc::new(Embedded::open(None, "eu-west-1/EchoesTable", NOW).await.unwrap());
+    index.mark_filled(NOW).await.unwrap();
+    let away = Arc::new(Away { index: Arc::clone(&index), away: AtomicBool::new(true) });
+    let sink = SearchSink::new(away.clone());
+    let shard = ShardId::new("s");
+    let batch = Batch { shard: shard.clone(), records: vec![record(1, None, living("rain", 1))], now: NOW };
+    let gone = Unavailable("away".to_owned());
+    assert_eq!(sink.lost(&shard, NOW).await, Err(gone.clone()));
+    assert_eq!(sink.apply(&batch).await, Err(gone));
+    assert!(index.is_filled() && index.stats().await.unwrap().echoes == 0);
+    away.away.store(false, Ordering::Release);
+    assert_eq!(sink.apply(&batch).await, Ok(Vec::new()));
+    assert!(!index.is_filled() && index.stats().await.unwrap().echoes == 1);
+    // Once is enough.
+    index.mark_filled(NOW).await.unwrap();
+    assert_eq!(sink.apply(&batch).await, Ok(Vec::new()));
+    assert!(index.is_filled());
 }

@@ -9,7 +9,7 @@ use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Timestamp, UserId};
 use futures_util::{StreamExt as _, stream};
 use rand::RngExt as _;
 
-use crate::region::{ECHOES, Region};
+use crate::region::{ECHOES, Region, content};
 use crate::soak::kills;
 
 /// Between two looks at how far it is.
@@ -22,14 +22,8 @@ async fn fill(store: &Store, name: &str, count: usize, now: Timestamp) {
     let create = |number: usize| async move {
         let at = now.minus_millis(60_000 * (1 + number as u64));
         let content = NewEcho {
-            emotion: Emotion::ALL[number % Emotion::ALL.len()],
-            s3_url: None,
-            location: None,
-            tags: None,
             transcript: Some(format!("echo {number}")),
-            detected_mood: None,
-            metadata: None,
-            days_to_live: None,
+            ..content(Emotion::ALL[number % Emotion::ALL.len()])
         };
         let new = NewItem::new(
             name.parse().unwrap(),

@@ -8,10 +8,10 @@ use echoes_core::clock;
 use echoes_core::sinks::SinkName;
 use echoes_core::store::Counter;
 use echoes_core::stream::{Image, Letter, LetterKind, Record, Rows as _, Sequence, ShardId};
-use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region as Name};
+use echoes_shared::{Echo, Emotion, IdempotencyKey, Region as Name};
 use serde_json::Value;
 
-use crate::region::{ECHOES, Region};
+use crate::region::{ECHOES, Region, content};
 
 /// What a command about letters printed as JSON, and its exit status.
 async fn letters(region: &Region, args: &[&str]) -> (Vec<Value>, i32) {
@@ -70,18 +70,8 @@ async fn a_refused_record_is_applied_once_however_often_it_is_tried() {
     let region = Region::new().await;
     let store = region.store("eu-west-1");
     let now = clock::now();
-    let content = NewEcho {
-        emotion: Emotion::Calm,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: None,
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
     let key = IdempotencyKey::mint(now, &[3; 10]);
-    let echo = Echo::create("ana".parse().unwrap(), key, content, Name::EuWest1);
+    let echo = Echo::create("ana".parse().unwrap(), key, content(Emotion::Calm), Name::EuWest1);
     let record = Record {
         sequence: Sequence::parse("5").unwrap(),
         at: now,

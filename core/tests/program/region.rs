@@ -19,6 +19,7 @@ use echoes_core::config::{Environment, StoreConfig};
 use echoes_core::metrics::Metrics;
 use echoes_core::store::Store;
 use echoes_core::store::table::Billing;
+use echoes_shared::{Emotion, NewEcho};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -31,6 +32,20 @@ const NO_OPENSEARCH: &str = "http://127.0.0.1:1";
 
 pub const ECHOES: &str = "EchoesTable";
 pub const LOCAL: &str = "EchoesLocal";
+
+/// Nothing but an emotion.
+pub fn content(emotion: Emotion) -> NewEcho {
+    NewEcho {
+        emotion,
+        s3_url: None,
+        location: None,
+        tags: None,
+        transcript: None,
+        detected_mood: None,
+        metadata: None,
+        days_to_live: None,
+    }
+}
 
 /// A region that serves while the test's runtime lives.
 pub struct Region {

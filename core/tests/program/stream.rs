@@ -9,23 +9,14 @@ use echoes_core::stream::{Row, Rows as _};
 use echoes_shared::{Emotion, IdempotencyKey, NewEcho, Region as Name};
 use rand::RngExt as _;
 
-use crate::region::{ECHOES, LOCAL, Region};
+use crate::region::{ECHOES, LOCAL, Region, content};
 use crate::soak::kills;
 
 /// Creates while a worker lives.
 const WRITES_FOR_EACH_KILL: u64 = 40;
 
 async fn create(region: &Region, number: u64) {
-    let content = NewEcho {
-        emotion: Emotion::Calm,
-        s3_url: None,
-        location: None,
-        tags: None,
-        transcript: Some(format!("echo {number}")),
-        detected_mood: None,
-        metadata: None,
-        days_to_live: None,
-    };
+    let content = NewEcho { transcript: Some(format!("echo {number}")), ..content(Emotion::Calm) };
     let now = clock::now();
     let key = IdempotencyKey::mint(now, &number.to_be_bytes().repeat(2)[..10].try_into().unwrap());
     let new = NewItem::new("ana".parse().unwrap(), key, content, Name::EuWest1);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use crate::region::{ECHOES, LOCAL, Region};
+use crate::region::{ECHOES, LOCAL, Region, content};
 use crate::soak::kills;
 
 /// Echoes past 90 days, at home here, for each kill: enough that one always comes in the middle.
@@ -30,14 +30,9 @@ async fn fill(region: &Region, home: &str, days: u32, count: usize) {
     for number in 0..count {
         let at = start.plus_millis(number as u64 * 60_000);
         let content = NewEcho {
-            emotion: Emotion::ALL[number % Emotion::ALL.len()],
-            s3_url: None,
-            location: None,
             tags: Some(vec!["rain".into()]),
             transcript: Some(format!("echo {number} of {home}")),
-            detected_mood: None,
-            metadata: None,
-            days_to_live: None,
+            ..content(Emotion::ALL[number % Emotion::ALL.len()])
         };
         let key = IdempotencyKey::mint(at, &[7; 10]);
         let new = NewItem::new(format!("person{}", number % 9).parse().unwrap(), key, content, home.parse().unwrap());

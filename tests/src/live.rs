@@ -85,7 +85,10 @@ impl Stream {
         assert!(coding == Some("chunked"), "expected a body without an end\n{head}");
         let raw = raw.split_off(end);
         let (last, comments, text) = (None, Vec::new(), String::new());
-        Ok(Ok(Self { head, last, comments, socket, raw, text, ended: false }))
+        let mut stream = Self { head, last, comments, socket, raw, text, ended: false };
+        // What came together with the head.
+        stream.unchunk();
+        Ok(Ok(stream))
     }
 
     /// The next event within so long.

@@ -55,7 +55,7 @@ bench-store: setup-test ## What the store costs, beside the same work without it
 	@infra/setup/bench-store.sh $(ARGS)
 
 .PHONY: bench-cache
-bench-cache: setup-bench ## What the caches give, beside nginx, FastAPI and a bare Redis (ARGS: served shared stampede)
+bench-cache: setup-bench ## What the caches give, beside nginx, hyper, FastAPI and a bare Redis (ARGS: served shared stampede)
 	@infra/setup/bench-cache.sh $(ARGS)
 
 .PHONY: bench-stream

@@ -135,7 +135,8 @@ pub async fn serve(config: ServeConfig, work: Option<WorkConfig>) -> Result<(), 
     let settings = tokio::spawn(store.clone().keep_settings_fresh(clock::now, stopped.clone()));
     let max_connections =
         config.max_in_flight.saturating_mul(CONNECTIONS_PER_REQUEST).saturating_add(config.max_live);
-    let admin = http::serve(admin, http::admin(Arc::clone(&readiness)), ADMIN_CONNECTIONS, stopped.clone());
+    let answers = http::admin(Arc::clone(&readiness));
+    let admin = http::serve(admin, answers.into(), ADMIN_CONNECTIONS, stopped.clone());
     let admin = tokio::spawn(admin);
     let mut api = tokio::spawn(http::serve(api, http::api(context), max_connections, stopped.clone()));
     let warmer = Warmer { service, cache: cache.clone() };

@@ -32,9 +32,4 @@ impl Stopwatch {
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
-
-    /// The time since the start in milliseconds, as `Server-Timing` writes it.
-    pub fn millis(self) -> f64 {
-        self.elapsed().as_secs_f64() * 1_000.0
-    }
 }

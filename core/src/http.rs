@@ -6,8 +6,11 @@ mod analytics;
 mod answer;
 mod auth;
 mod batch;
+mod conversation;
+mod date;
 mod echoes;
 mod emotions;
+mod exchange;
 mod express;
 mod header;
 mod listen;
@@ -15,6 +18,7 @@ mod live;
 mod observe;
 mod page;
 mod patience;
+mod provenance;
 mod routes;
 mod search;
 mod status;
@@ -30,9 +34,21 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 
 pub use admin::{Readiness, StoreProbe, admin};
-pub use express::Api;
 pub use listen::serve;
 pub use routes::api;
+
+/// What is served on a port: the routes, and before them what memory answers, if anything. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    routes: axum::Router,
+    express: Option<Arc<express::Express>>,
+}
+
+impl From<axum::Router> for Api {
+    fn from(routes: axum::Router) -> Self {
+        Self { routes, express: None }
+    }
+}
 
 /// What every request handler may use.
 #[derive(Debug)]

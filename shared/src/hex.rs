@@ -15,8 +15,8 @@ pub(crate) fn of_sha256(hash: &[u8; 32]) -> [u8; 64] {
 }
 
 /// The bytes of a SHA-256 in lower case; none for any other text.
-pub(crate) fn sha256(text: &str) -> Option<[u8; 32]> {
-    let text: &[u8; 64] = text.as_bytes().try_into().ok()?;
+pub(crate) fn sha256(text: &[u8]) -> Option<[u8; 32]> {
+    let text: &[u8; 64] = text.try_into().ok()?;
     let mut bytes = [0; 32];
     for (byte, [high, low]) in bytes.iter_mut().zip(text.as_chunks::<2>().0) {
         *byte = (value(*high)? << 4) | value(*low)?;
@@ -52,9 +52,9 @@ mod tests {
         let text = lower(&hash);
         assert_eq!(&text[..10], "0008101821");
         assert_eq!(of_sha256(&hash), *text.as_bytes());
-        assert_eq!(sha256(&text), Some(hash));
+        assert_eq!(sha256(text.as_bytes()), Some(hash));
         for other in ["", &text[1..], &text.to_uppercase(), &text.replace("00", "0g"), &format!("{text}0")] {
-            assert_eq!(sha256(other), None, "{other}");
+            assert_eq!(sha256(other.as_bytes()), None, "{other}");
         }
     }
 }

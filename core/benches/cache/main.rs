@@ -34,8 +34,13 @@ fn main() {
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut builder = match words.as_slice() {
+        [peers::HYPER_ROLE, ..] => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     match words.as_slice() {
+        [peers::HYPER_ROLE, port, file] => runtime.block_on(peers::serve_hyper(port.parse().unwrap(), file)),
         [engine::ROLE, folder] => runtime.block_on(engine::serve(folder.as_ref())),
         [stampede::ROLE, redis, callers] => {
             runtime.block_on(stampede::one_of_several(redis, callers.parse().unwrap()))

@@ -1,5 +1,6 @@
-//! The peers: nginx with `proxy_cache`, FastAPI with a dictionary before Redis; and our own router in this process.
+//! The peers: nginx with `proxy_cache`, hyper alone, FastAPI with a dictionary before Redis; and our own API in this process.
 
+use std::future::ready;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -13,11 +14,15 @@ use echoes_shared::sigv4::verify::Verifier;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::engine::Engine;
 use crate::programs::{Program, SERVERS, free_port, pinned};
+
+/// The argument that makes this program hyper alone.
+pub const HYPER_ROLE: &str = "hyper";
 
 /// nginx before `origin`: one worker, no log, its cache in memory.
 pub fn nginx(origin: &str) -> (Program, String, tempfile::TempDir) {
@@ -50,6 +55,32 @@ pub fn nginx(origin: &str) -> (Program, String, tempfile::TempDir) {
     let mut command = pinned(SERVERS, "nginx");
     command.arg("-c").arg(path).args(["-e", &format!("{folder}/error.log")]);
     (Program::start(command, port), format!("http://127.0.0.1:{port}"), files)
+}
+
+/// hyper with nothing to do: the same bytes to whatever comes, unsigned. What an HTTP server of the best kind costs by itself.
+pub fn hyper(body: &[u8]) -> (Program, String, tempfile::NamedTempFile) {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, body).unwrap();
+    let port = free_port();
+    let mut command = pinned(SERVERS, std::env::current_exe().unwrap());
+    command.args([HYPER_ROLE, &port.to_string()]).arg(file.path());
+    (Program::start(command, port), format!("http://127.0.0.1:{port}{}", crate::served::PATH), file)
+}
+
+/// Serves what is in `file` on `port` until the process is killed.
+pub async fn serve_hyper(port: u16, file: &str) {
+    let body = Bytes::from(std::fs::read(file).unwrap());
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let body = body.clone();
+        let service = hyper::service::service_fn(move |_| {
+            let answer = hyper::Response::builder().header("content-type", "application/json");
+            ready(answer.body(Full::new(body.clone())))
+        });
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
 }
 
 /// A service in Python as one would write it: a dictionary, then Redis. None where `ECHOES_PYTHON` has no FastAPI.
@@ -97,7 +128,7 @@ pub async fn fetch(url: &str, headers: &[(String, String)]) -> Vec<u8> {
 }
 
 /// The signed API of eu-west-1 in this process.
-pub async fn router(engine: &Engine, edge_keys: &str) -> Api {
+pub async fn api(engine: &Engine, edge_keys: &str) -> Api {
     let look_up = |name: &str| {
         let value = match name {
             "ECHOES_REGION" => "eu-west-1",

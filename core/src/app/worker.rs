@@ -65,7 +65,7 @@ pub async fn work(config: WorkerConfig) -> Result<(), ServeError> {
         let admin = bind("ECHOES_ADMIN_LISTEN", listen).await?;
         // It answers to the end of the process, and says that this one drains.
         let answers = http::admin(Arc::clone(&readiness));
-        tokio::spawn(http::serve(admin, answers, ADMIN_CONNECTIONS, stopped.clone()));
+        tokio::spawn(http::serve(admin, answers.into(), ADMIN_CONNECTIONS, stopped.clone()));
     }
     tokio::select! {
         settled = schema::settle(&store) => settled?,

@@ -81,11 +81,11 @@ async fn settle() {
 }
 
 fn missed(collapsed: bool) -> Trail {
-    Trail(vec![Step::Store, Step::Miss { tier: "l1", collapsed }])
+    Trail::of([Step::Store, Step::Miss { tier: "l1", collapsed }])
 }
 
 fn hit(ttl_seconds: i64) -> Trail {
-    Trail(vec![Step::Hit { tier: "l1", ttl_seconds, stale: ttl_seconds < 0 }])
+    Trail::of([Step::Hit { tier: "l1", ttl_seconds, stale: ttl_seconds < 0 }])
 }
 
 #[tokio::test]

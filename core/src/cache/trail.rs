@@ -1,5 +1,7 @@
 //! The way of an answer through the tiers, as `Cache-Status` tells it (RFC 9211).
 
+use arrayvec::ArrayVec;
+
 /// What one tier did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -23,9 +25,12 @@ pub enum Step {
     },
 }
 
+/// The store and the three tiers.
+const MAX_STEPS: usize = 4;
+
 /// The steps from the origin to the caller; at most one for each tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trail(pub Vec<Step>);
+pub struct Trail(ArrayVec<Step, MAX_STEPS>);
 
 /// The names of the tiers.
 pub(super) const L1: &str = "l1";
@@ -33,9 +38,19 @@ pub(super) const L2: &str = "l2";
 pub(super) const L3: &str = "l3";
 
 impl Trail {
+    /// The way that these steps are, from the origin to the caller.
+    pub fn of(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self(steps.into_iter().take(MAX_STEPS).collect())
+    }
+
+    /// From the origin to the caller.
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+
     /// Memory had it: fresh for so many milliseconds more, or past its freshness by so many.
     pub(super) fn memory(left_millis: i64) -> Self {
-        Self(vec![hit(L1, left_millis)])
+        Self::of([hit(L1, left_millis)])
     }
 
     /// Whether what is shown is past its freshness.
@@ -45,10 +60,7 @@ impl Trail {
 
     /// The value came from below memory, `collapsed` with another caller's load.
     pub(super) fn through_memory(below: &[Step], collapsed: bool) -> Self {
-        let mut steps = Vec::with_capacity(below.len() + 1);
-        steps.extend_from_slice(below);
-        steps.push(Step::Miss { tier: L1, collapsed });
-        Self(steps)
+        Self::of(below.iter().copied().chain([Step::Miss { tier: L1, collapsed }]))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Answers: bodies, entity tags, problems. The one place where errors become statuses.
 
 use std::fmt;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use super::header::{CORE_REQUEST_ID, REQUEST_ID, SERVER_TIMING};
 use super::page;
+use super::provenance::FROM_STORE;
 use crate::clock::{self, Stopwatch};
 use crate::service::{ServiceError, StoreError, Written, weak_tag};
 use crate::units;
@@ -29,8 +31,7 @@ pub(super) struct RequestId(HeaderValue);
 
 impl RequestId {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let usable = |id: &&str| (1..=MAX_REQUEST_ID_CHARS).contains(&id.len());
-        let given = headers.get(CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(usable);
+        let given = headers.get(CORE_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| is_request_id(id));
         // Copied: a slice of the request would hold the buffer into which the connection reads the next one.
         given.and_then(|id| HeaderValue::from_str(id).ok()).map_or_else(Self::default, Self)
     }
@@ -39,6 +40,11 @@ impl RequestId {
         // It is made of nothing else.
         self.0.to_str().unwrap_or_default()
     }
+}
+
+/// Whether a text that came as a request's id is taken as it is.
+pub(super) fn is_request_id(text: &str) -> bool {
+    (1..=MAX_REQUEST_ID_CHARS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }
 
 impl Default for RequestId {
@@ -74,7 +80,7 @@ impl Source {
 
     const fn cache_status(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Store => page::FROM_STORE,
+            Self::Store => FROM_STORE,
             Self::Memory => "echoes-l1; hit",
             Self::Index => "echoes-search; fwd=miss",
         })
@@ -93,14 +99,14 @@ pub(super) fn made(body: &impl Serialize, source: Source, request: &HeaderMap, w
         json(StatusCode::OK, bytes)
     };
     response.headers_mut().insert(ETAG, tag);
-    describe(response.headers_mut(), source, watch);
+    describe(response.headers_mut(), source, watch.elapsed());
     response
 }
 
 /// A body that must not be kept.
 pub(super) fn uncacheable(body: &impl Serialize, source: Source, watch: Stopwatch) -> Response {
     let mut response = json(StatusCode::OK, serialise(body));
-    describe(response.headers_mut(), source, watch);
+    describe(response.headers_mut(), source, watch.elapsed());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -123,7 +129,7 @@ fn after_write(status: StatusCode, echo: &Echo, watch: Stopwatch) -> Response {
     let headers = response.headers_mut();
     insert(headers, ETAG, &echo.etag());
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    insert(headers, SERVER_TIMING, &timing(watch));
+    insert(headers, SERVER_TIMING, &timing(watch.elapsed()));
     response
 }
 
@@ -139,7 +145,7 @@ pub(super) fn results(body: &impl Serialize, watch: Stopwatch) -> Response {
     let mut response = json(StatusCode::OK, serialise(body));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    insert(headers, SERVER_TIMING, &timing(watch));
+    insert(headers, SERVER_TIMING, &timing(watch.elapsed()));
     response
 }
 
@@ -230,23 +236,28 @@ fn unavailable(cause: &StoreError) -> Problem {
     Problem::new(Slug::Unavailable, detail)
 }
 
-fn describe(headers: &mut HeaderMap, source: Source, watch: Stopwatch) {
+fn describe(headers: &mut HeaderMap, source: Source, took: Duration) {
     headers.insert(CACHE_STATUS, source.cache_status());
     let text = match source {
-        Source::Store => timing(watch),
-        Source::Memory => format!("l1;dur={:.2}", watch.millis()),
-        Source::Index => format!("search;dur={:.2}", watch.millis()),
+        Source::Store => timing(took),
+        Source::Memory => format!("l1;dur={:.2}", millis(took)),
+        Source::Index => format!("search;dur={:.2}", millis(took)),
     };
     insert(headers, SERVER_TIMING, &text);
 }
 
 /// How long the store took and what it charged for this request.
-pub(super) fn timing(watch: Stopwatch) -> String {
+pub(super) fn timing(took: Duration) -> String {
     let consumed = units::consumed();
     match consumed.is_none() {
-        true => format!("dynamodb;dur={:.1}", watch.millis()),
-        false => format!("dynamodb;dur={:.1};desc=\"{consumed}\"", watch.millis()),
+        true => format!("dynamodb;dur={:.1}", millis(took)),
+        false => format!("dynamodb;dur={:.1};desc=\"{consumed}\"", millis(took)),
     }
+}
+
+/// As `Server-Timing` counts.
+fn millis(took: Duration) -> f64 {
+    took.as_secs_f64() * 1_000.0
 }
 
 fn json(status: StatusCode, bytes: Vec<u8>) -> Response {

@@ -40,7 +40,7 @@ pub(super) async fn recent(
     let watch = Stopwatch::start();
     let query = ListQuery::parse(query.as_deref())?;
     let list = context.service.recent(&query, clock::now()).await?;
-    Ok(page::list(&list, &headers, watch))
+    Ok(page::list(list, &headers).into_response(watch.elapsed()))
 }
 
 pub(super) async fn one(
@@ -50,7 +50,7 @@ pub(super) async fn one(
 ) -> Result<Response, ServiceError> {
     let watch = Stopwatch::start();
     let echo = context.service.echo(echo_id(&uri)?, clock::now()).await?;
-    Ok(page::echo(echo, &headers, watch))
+    Ok(page::echo(echo, &headers).into_response(watch.elapsed()))
 }
 
 pub(super) async fn edit(

@@ -32,7 +32,7 @@ pub(super) async fn feed(
     let emotion = emotion(&uri)?;
     let query = ListQuery::parse(query.as_deref())?;
     let list = context.service.feed(emotion, &query, clock::now()).await?;
-    Ok(page::list(&list, &headers, watch))
+    Ok(page::list(list, &headers).into_response(watch.elapsed()))
 }
 
 pub(super) async fn random(State(context): State<Arc<Context>>, uri: Uri) -> Result<Response, ServiceError> {

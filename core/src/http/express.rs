@@ -1,107 +1,112 @@
 //! The way of most requests: a read that memory answers at once. It passes the same gates as every other, in the same words, but in one
-//! step without a task, a box or a wait; whatever is not as simple as that goes the ordinary way, through the routes.
+//! step without a task, a box or a wait, from the head as it was read to the one that is written. Whatever is not as simple as that goes
+//! the ordinary way, through the routes.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context as Polled, Poll};
 
-use axum::Router;
-use axum::body::{Bytes, HttpBody};
-use axum::response::Response;
 use echoes_shared::query::ListQuery;
-use echoes_shared::sigv4::verify::Head;
-use echoes_shared::wire::{Resource, pattern};
-use futures_util::future::Either;
-use http::{Method, Request};
-use tower::Service;
+use echoes_shared::sigv4::verify::{Head, Headers};
+use echoes_shared::wire::{self, Resource, pattern};
+use httparse::{Header, Request};
 
-use super::answer::{self, RequestId};
+use super::Context;
+use super::answer::is_request_id;
+use super::date::Date;
 use super::observe::{self, Hits};
-use super::{Context, page};
+use super::page::{self, Page};
 use crate::clock::{self, Stopwatch};
 
-/// The signed API. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Api(Arc<Ways>);
+const METHOD: &str = "GET";
+/// The minor version of HTTP/1.1.
+const VERSION: u8 = 1;
+/// What changes how a message is framed, or what becomes of the connection: the ordinary way knows all about that.
+const FRAMING: [&str; 5] = ["content-length", "transfer-encoding", "connection", "upgrade", "expect"];
+/// What HTTP/1.1 does anyhow, and some say all the same.
+const USUAL_FRAMING: (&str, &[u8]) = ("connection", b"keep-alive");
 
-/// The two ways of a request: what memory answers, and the routes behind the gates.
+/// What answers from memory.
 #[derive(Debug)]
-struct Ways {
+pub(super) struct Express {
     context: Arc<Context>,
     feed: Hits,
     recent: Hits,
     timeline: Hits,
     echo: Hits,
-    routes: Router,
 }
 
-impl Api {
-    /// `routes`, and before them what memory answers.
-    pub(super) fn new(context: Arc<Context>, routes: Router) -> Self {
+impl Express {
+    pub(super) fn new(context: Arc<Context>) -> Self {
         let hits = |route| Hits::new(&context.metrics, route);
         let [feed, recent] = [pattern::FEED, pattern::RECENT].map(hits);
         let [timeline, echo] = [pattern::TIMELINE, pattern::ECHO].map(hits);
-        Self(Arc::new(Ways { context, feed, recent, timeline, echo, routes }))
-    }
-}
-
-impl<B> Service<Request<B>> for Api
-where
-    B: HttpBody<Data = Bytes> + Send + 'static,
-    B::Error: Into<axum::BoxError>,
-{
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<Ready<Result<Response, Infallible>>, <Router as Service<Request<B>>>::Future>;
-
-    fn poll_ready(&mut self, _: &mut Polled<'_>) -> Poll<Result<(), Infallible>> {
-        // As the router's own: it is always ready.
-        Poll::Ready(Ok(()))
+        Self { context, feed, recent, timeline, echo }
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.0.at_once(&request) {
-            Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(self.0.routes.clone().call(request)),
-        }
-    }
-}
-
-impl Ways {
-    /// The answer, if memory has it for a caller who may have it. A request that is refused for whatever reason is refused by the
-    /// gates of the ordinary way, which look at it anew.
-    fn at_once<B: HttpBody>(&self, request: &Request<B>) -> Option<Response> {
-        if request.method() != Method::GET || !request.body().is_end_stream() {
+    /// The answer, and its head behind what is in `head`, if memory has it for a caller who may have it. A request that is refused
+    /// for whatever reason is refused by the gates of the ordinary way, which look at it anew.
+    pub(super) fn answer(&self, request: &Request<'_, '_>, date: &mut Date, head: &mut Vec<u8>) -> Option<Page> {
+        let (Some(METHOD), Some(VERSION), Some(target)) = (request.method, request.version, request.path) else {
+            return None;
+        };
+        let headers = Lines(request.headers);
+        if !headers.are_plain() || !target.bytes().all(is_plain) {
             return None;
         }
         let watch = Stopwatch::start();
-        let (uri, headers, context) = (request.uri(), request.headers(), &*self.context);
-        let resource = Resource::parse(uri.path()).ok()?;
+        let context = &*self.context;
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let resource = Resource::parse(path).ok()?;
         let (hits, query) = match resource {
-            Resource::Feed(_) => (&self.feed, ListQuery::parse(uri.query())),
-            Resource::Recent => (&self.recent, ListQuery::parse(uri.query())),
-            Resource::Timeline(_) => (&self.timeline, ListQuery::parse_timeline(uri.query())),
+            Resource::Feed(_) => (&self.feed, ListQuery::parse(query)),
+            Resource::Recent => (&self.recent, ListQuery::parse(query)),
+            Resource::Timeline(_) => (&self.timeline, ListQuery::parse_timeline(query)),
             Resource::Echo(_) => (&self.echo, Ok(ListQuery::default())),
             _ => return None,
         };
         let query = query.ok()?;
-        let _permit = context.permits.try_acquire().ok()?;
+        let id = headers.lines(wire::CORE_REQUEST_ID).next().filter(|id| is_request_id(id))?;
+        if context.permits.available_permits() == 0 {
+            return None;
+        }
         let now = clock::now();
-        let target = uri.path_and_query()?.as_str();
-        let head = Head { method: Method::GET.as_str(), target, headers };
-        context.verifier.verify(head, now).ok()?.check(b"").ok()?;
+        context.verifier.verify(Head { method: METHOD, target, headers: &headers }, now).ok()?.check(b"").ok()?;
 
         let service = &context.service;
-        let response = match resource {
-            Resource::Feed(emotion) => page::list(&service.feed_at_hand(emotion, &query, now)?, headers, watch),
-            Resource::Recent => page::list(&service.recent_at_hand(&query, now)?, headers, watch),
-            Resource::Timeline(user) => page::list(&service.timeline_at_hand(user, &query, now)?, headers, watch),
-            Resource::Echo(id) => page::echo(service.echo_at_hand(id, now)?, headers, watch),
+        let page = match resource {
+            Resource::Feed(emotion) => page::list(service.feed_at_hand(emotion, &query, now)?, &headers),
+            Resource::Recent => page::list(service.recent_at_hand(&query, now)?, &headers),
+            Resource::Timeline(user) => page::list(service.timeline_at_hand(user, &query, now)?, &headers),
+            Resource::Echo(id) => page::echo(service.echo_at_hand(id, now)?, &headers),
             _ => return None,
         };
-        let id = RequestId::of(headers);
-        let response = observe::answered_at_once(context, hits, &id, response, watch);
-        Some(answer::complete(response, id))
+        let took = watch.elapsed();
+        observe::answered_at_once(context, hits, id, page.status(), took);
+        let besides = [(wire::REGION, context.region.as_str()), (wire::REQUEST_ID, id)];
+        page.write_head(took, &besides, date.at(now), head);
+        Some(page)
+    }
+}
+
+/// Whether a target may hold this. What its parser lets pass besides begins a fragment, or is no part of a URI.
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'#' | b'"' | b'<' | b'>')
+}
+
+/// The headers of a request as they were read.
+struct Lines<'a>(&'a [Header<'a>]);
+
+impl Lines<'_> {
+    /// Whether these are of a request without a body, after which the connection goes on.
+    fn are_plain(&self) -> bool {
+        self.0.iter().all(|line| {
+            let is = |name: &str| name.eq_ignore_ascii_case(line.name);
+            !FRAMING.into_iter().any(is) || is(USUAL_FRAMING.0) && USUAL_FRAMING.1.eq_ignore_ascii_case(line.value)
+        })
+    }
+}
+
+impl Headers for Lines<'_> {
+    fn each(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|line| (line.name, line.value))
     }
 }

@@ -1,9 +1,7 @@
 //! Headers of answers: the names that are our own, and short values that are put together on the stack.
 
-use std::fmt;
-
 use echoes_shared::wire;
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 pub(super) const CORE_REQUEST_ID: HeaderName = HeaderName::from_static(wire::CORE_REQUEST_ID);
 pub(super) const REGION: HeaderName = HeaderName::from_static(wire::REGION);
@@ -37,35 +35,29 @@ impl Text {
         }
     }
 
-    /// The value, unless somebody has put a line break into it.
-    pub(super) fn value(&self) -> Option<HeaderValue> {
-        HeaderValue::from_bytes(self.bytes.get(..self.length)?).ok()
+    /// Adds a number.
+    pub(super) fn push_number(&mut self, number: impl itoa::Integer) {
+        self.push(itoa::Buffer::new().format(number));
     }
-}
 
-impl fmt::Write for Text {
-    fn write_str(&mut self, part: &str) -> fmt::Result {
-        self.push(part);
-        Ok(())
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write as _;
-
     use super::*;
 
     #[test]
     fn a_text_is_what_was_put_into_it_as_far_as_that_fits() {
         let mut text = Text::new();
         assert!(text.is_empty());
-        text.push("l1;dur=");
-        write!(text, "{:.2}", 0.25).unwrap();
-        assert_eq!(text.value().unwrap(), "l1;dur=0.25");
+        text.push("ttl=");
+        text.push_number(-12);
+        assert_eq!(text.as_bytes(), b"ttl=-12");
         text.push(&"x".repeat(MAX_BYTES));
-        assert_eq!(text.value().unwrap(), "l1;dur=0.25");
-        text.push("\n");
-        assert!(text.value().is_none() && !text.is_empty());
+        assert_eq!(text.as_bytes(), b"ttl=-12");
+        assert!(!text.is_empty());
     }
 }

@@ -37,7 +37,7 @@ pub(super) async fn listen(
     headers.insert(CONTENT_TYPE, EVENT_STREAM);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CACHE_STATUS, HeaderValue::from_static("echoes-store; fwd=bypass"));
-    answer::insert(headers, SERVER_TIMING, &answer::timing(watch));
+    answer::insert(headers, SERVER_TIMING, &answer::timing(watch.elapsed()));
     Ok(response)
 }
 

@@ -84,22 +84,13 @@ impl Hits {
     }
 }
 
-/// The same for an answer that memory had at once.
-pub(super) fn answered_at_once(
-    context: &Context,
-    hits: &Hits,
-    id: &RequestId,
-    mut response: Response,
-    watch: Stopwatch,
-) -> Response {
-    let (status, took) = (response.status(), watch.elapsed());
+/// Measures, counts and logs an answer that memory had at once.
+pub(super) fn answered_at_once(context: &Context, hits: &Hits, request_id: &str, status: StatusCode, took: Duration) {
     match status {
         StatusCode::OK => hits.found.count(took),
         _ => context.metrics.http_request(hits.route, status.as_str(), took),
     }
-    tracing::debug!(request_id = %id, route = hits.route, status = status.as_u16(), ?took, "answered at once");
-    response.headers_mut().insert(REGION, HeaderValue::from_static(context.region.as_str()));
-    response
+    tracing::debug!(request_id, route = hits.route, status = status.as_u16(), ?took, "answered at once");
 }
 
 #[cfg(test)]

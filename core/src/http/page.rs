@@ -1,137 +1,150 @@
 //! Answers from the caches: bytes that are sent as they are kept, the tiers that were asked, and a gzip form for who takes one.
 
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
 use echoes_shared::etag;
-use http::header::{ACCEPT_ENCODING, CACHE_STATUS, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use echoes_shared::sigv4::verify::Headers;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_STATUS, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, IF_NONE_MATCH, VARY,
+};
+use http::{HeaderName, HeaderValue, StatusCode};
 use hyper::body::{Frame, SizeHint};
 
-use super::answer::{self, JSON};
-use super::header::{SERVER_TIMING, Text};
-use crate::clock::Stopwatch;
-use crate::service::{List, ReadEcho, Step, Trail, weak_tag};
+use super::answer::JSON;
+use super::header::SERVER_TIMING;
+use super::provenance::{cache_status, timing};
+use crate::service::{Cut, List, ReadEcho, Trail, weak_tag};
 
-/// Headers of an answer that is not compressed, those of the outermost gate included.
-const USUAL_HEADERS: usize = 7;
-/// The store had it.
-pub(super) const FROM_STORE: &str = "echoes-store; fwd=miss";
+/// An answer from the caches, before it is put into words.
+#[derive(Debug)]
+pub(super) struct Page {
+    content: Content,
+    trail: Trail,
+    /// Whether the caller has it already.
+    is_known: bool,
+    /// The compressed form, for who takes one.
+    gzip: Option<Bytes>,
+}
+
+/// What a caller who has nothing is sent.
+#[derive(Debug)]
+enum Content {
+    /// A page of a list, in one form or another.
+    Cut(Arc<Cut>),
+    /// What everybody gets in the same form.
+    Whole { etag: HeaderValue, body: Bytes },
+}
 
 /// A page of a list.
-pub(super) fn list(list: &List, request: &HeaderMap, watch: Stopwatch) -> Response {
-    let page = &list.page;
-    let response = conditional(&page.etag, &list.trail, request, watch, || {
-        match takes_gzip(request).then(|| page.gzip()).flatten() {
-            Some(form) => {
-                let mut response = Response::new(Body::from(form));
-                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                response
-            }
-            None => Response::new(Body::new(Parts([page.head.clone(), page.tail.clone()]))),
-        }
-    });
-    varying(response)
+pub(super) fn list(List { page, trail }: List, request: &impl Headers) -> Page {
+    let is_known = is_known(&page.etag, request);
+    let gzip = (!is_known && takes_gzip(request)).then(|| page.gzip()).flatten();
+    Page { content: Content::Cut(page), trail, is_known, gzip }
 }
 
 /// Several lists in one body.
-pub(super) fn lists(body: Vec<u8>, trail: &Trail, request: &HeaderMap, watch: Stopwatch) -> Response {
-    conditional(&weak_tag(&[&body]), trail, request, watch, || Response::new(Body::from(body)))
+pub(super) fn lists(body: Vec<u8>, trail: Trail, request: &impl Headers) -> Page {
+    whole(weak_tag(&[&body]), body.into(), trail, request)
 }
 
 /// One echo.
-pub(super) fn echo(echo: ReadEcho, request: &HeaderMap, watch: Stopwatch) -> Response {
-    conditional(&echo.etag, &echo.trail, request, watch, || Response::new(Body::from(echo.body)))
+pub(super) fn echo(echo: ReadEcho, request: &impl Headers) -> Page {
+    whole(echo.etag, echo.body, echo.trail, request)
 }
 
-/// What `full` makes, or 304 where the caller has it.
-fn conditional(
-    tag: &HeaderValue,
-    trail: &Trail,
-    request: &HeaderMap,
-    watch: Stopwatch,
-    full: impl FnOnce() -> Response,
-) -> Response {
-    let known = is_known(tag, request);
-    let mut response = if known { Response::new(Body::empty()) } else { full() };
-    response.headers_mut().reserve(USUAL_HEADERS);
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    } else {
-        response.headers_mut().insert(CONTENT_TYPE, JSON);
-    }
-    let headers = response.headers_mut();
-    headers.insert(ETAG, tag.clone());
-    if let Some(tiers) = cache_status(trail).value() {
-        headers.insert(CACHE_STATUS, tiers);
-    }
-    if let Some(timing) = timing(trail, watch).value() {
-        headers.insert(SERVER_TIMING, timing);
-    }
-    response
+fn whole(etag: HeaderValue, body: Bytes, trail: Trail, request: &impl Headers) -> Page {
+    let is_known = is_known(&etag, request);
+    Page { content: Content::Whole { etag, body }, trail, is_known, gzip: None }
 }
 
-/// How long the tier that had it took, or the store.
-fn timing(trail: &Trail, watch: Stopwatch) -> Text {
-    let mut text = Text::new();
-    // Writing into a text cannot fail.
-    let _ = match trail.0.first() {
-        Some(Step::Hit { tier, .. }) => {
-            let took = watch.elapsed();
-            let hundredths = took.as_secs() * 100_000 + u64::from(took.subsec_micros() / 10);
-            write!(text, "{tier};dur={}.{:02}", hundredths / 100, hundredths % 100)
+impl Page {
+    pub(super) fn status(&self) -> StatusCode {
+        if self.is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK }
+    }
+
+    /// The body, in two slices that are sent one after the other without being joined. Either may be empty.
+    pub(super) fn body(&self) -> [&Bytes; 2] {
+        static NOTHING: Bytes = Bytes::new();
+        match (&self.content, &self.gzip) {
+            _ if self.is_known => [&NOTHING; 2],
+            (_, Some(form)) => [form, &NOTHING],
+            (Content::Cut(page), None) => [&page.head, &page.tail],
+            (Content::Whole { body, .. }, None) => [body, &NOTHING],
         }
-        _ => text.write_str(&answer::timing(watch)),
-    };
-    text
+    }
+
+    /// Its headers but those of every answer. It took so long.
+    fn each_header(&self, took: Duration, mut put: impl FnMut(HeaderName, &[u8])) {
+        if !self.is_known {
+            put(CONTENT_TYPE, JSON.as_bytes());
+        }
+        if self.gzip.is_some() {
+            put(CONTENT_ENCODING, b"gzip");
+        }
+        let (etag, varies) = match &self.content {
+            Content::Cut(page) => (&page.etag, true),
+            Content::Whole { etag, .. } => (etag, false),
+        };
+        put(ETAG, etag.as_bytes());
+        put(CACHE_STATUS, cache_status(&self.trail).as_bytes());
+        put(SERVER_TIMING, timing(&self.trail, took).as_bytes());
+        if varies {
+            put(VARY, b"accept-encoding");
+        }
+    }
+
+    /// As a route answers it.
+    pub(super) fn into_response(self, took: Duration) -> Response {
+        let mut response = Response::new(Body::new(Parts(self.body().map(Bytes::clone))));
+        *response.status_mut() = self.status();
+        self.each_header(took, |name, value| {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                response.headers_mut().insert(name, value);
+            }
+        });
+        response
+    }
+
+    /// The head as a connection sends it, with these headers besides, behind what is in `head`.
+    pub(super) fn write_head(&self, took: Duration, besides: &[(&str, &str)], date: &str, head: &mut Vec<u8>) {
+        let status = if self.is_known { "HTTP/1.1 304 Not Modified\r\n" } else { "HTTP/1.1 200 OK\r\n" };
+        head.extend_from_slice(status.as_bytes());
+        let mut put = |name: &str, value: &[u8]| {
+            for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+                head.extend_from_slice(part);
+            }
+        };
+        self.each_header(took, |name, value| put(name.as_str(), value));
+        for (name, value) in besides {
+            put(name, value.as_bytes());
+        }
+        if !self.is_known {
+            let body_bytes = self.body().map(Bytes::len).iter().sum::<usize>();
+            put(CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(body_bytes).as_bytes());
+        }
+        put(DATE.as_str(), date.as_bytes());
+        head.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Whether the caller has what this tag names, by weak comparison.
-pub(super) fn is_known(tag: &HeaderValue, request: &HeaderMap) -> bool {
+pub(super) fn is_known(tag: &HeaderValue, request: &impl Headers) -> bool {
     // A list may come in several lines (RFC 9110, section 5.3).
-    let mut known = request.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let mut known = request.lines(IF_NONE_MATCH.as_str());
     known.any(|known| tag.to_str().is_ok_and(|tag| etag::none_match(known, tag)))
 }
 
-fn varying(mut response: Response) -> Response {
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
-    response
-}
-
-/// The members from the origin to the caller (RFC 9211).
-fn cache_status(trail: &Trail) -> Text {
-    let mut text = Text::new();
-    for step in &trail.0 {
-        if !text.is_empty() {
-            text.push(", ");
-        }
-        // Writing into a text cannot fail.
-        let _ = match step {
-            Step::Store => text.write_str(FROM_STORE),
-            Step::Hit { tier, ttl_seconds, stale: false } => write!(text, "echoes-{tier}; hit; ttl={ttl_seconds}"),
-            Step::Hit { tier, ttl_seconds, stale: true } => {
-                write!(text, "echoes-{tier}; hit; ttl={ttl_seconds}; detail=stale")
-            }
-            Step::Miss { tier, collapsed: false } => write!(text, "echoes-{tier}; fwd=miss"),
-            Step::Miss { tier, collapsed: true } => write!(text, "echoes-{tier}; fwd=miss; collapsed"),
-        };
-    }
-    if text.is_empty() {
-        text.push(FROM_STORE);
-    }
-    text
-}
-
 /// Whether a gzip body is at least as welcome as a plain one (RFC 9110, section 12.5.3).
-fn takes_gzip(request: &HeaderMap) -> bool {
+fn takes_gzip(request: &impl Headers) -> bool {
     let (mut gzip, mut plain, mut others) = (None, None, None);
-    let lists = request.get_all(ACCEPT_ENCODING).iter().filter_map(|list| list.to_str().ok());
-    for part in lists.flat_map(|list| list.split(',')) {
+    for part in request.lines(ACCEPT_ENCODING.as_str()).flat_map(|list| list.split(',')) {
         let (coding, parameters) = part.split_once(';').unwrap_or((part, ""));
         let coding = coding.trim();
         let place = match coding {
@@ -181,6 +194,7 @@ impl hyper::body::Body for Parts {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
     use http_body_util::BodyExt as _;
     use hyper::body::Body as _;
 
@@ -239,24 +253,6 @@ mod tests {
             assert!(!takes(&[plain]), "{plain}");
         }
         assert!(takes(&["br", "gzip"]) && !takes(&[]));
-    }
-
-    #[test]
-    fn the_tiers_are_named_from_the_origin_to_the_caller() {
-        let hit = |tier, ttl_seconds| Step::Hit { tier, ttl_seconds, stale: ttl_seconds < 0 };
-        let miss = |tier, collapsed| Step::Miss { tier, collapsed };
-        for (steps, text) in [
-            (vec![], "echoes-store; fwd=miss"),
-            (vec![hit("l1", 4)], "echoes-l1; hit; ttl=4"),
-            (vec![hit("l1", -12)], "echoes-l1; hit; ttl=-12; detail=stale"),
-            (vec![hit("l2", 3_100), miss("l1", false)], "echoes-l2; hit; ttl=3100, echoes-l1; fwd=miss"),
-            (
-                vec![Step::Store, miss("l2", false), miss("l1", true)],
-                "echoes-store; fwd=miss, echoes-l2; fwd=miss, echoes-l1; fwd=miss; collapsed",
-            ),
-        ] {
-            assert_eq!(cache_status(&Trail(steps)).value().unwrap(), text);
-        }
     }
 
     #[tokio::test]

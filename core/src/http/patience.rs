@@ -1,38 +1,70 @@
-//! A connection whose other end must take what is written to it: one that takes nothing for too long is closed, so that it does not
-//! hold its place, and what it was to be sent, for ever.
+//! A connection whose other end must do its part: one that takes nothing of what is written to it, or that is written nothing because it
+//! asks for nothing, is closed after a while, so that it does not hold its place, and what it was to be sent, for ever.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// A connection that is closed when nothing of what is written is taken for so long.
+/// How long the other end is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How long it may take nothing of what is written.
+    pub writing: Duration,
+    /// How long it may be idle, or send a request that does not end: it is given up between once and twice as long after the last
+    /// write, or after the first bytes that came since, so that a request costs no timer of its own. A request that is answered
+    /// within this time is never given up.
+    pub silence: Duration,
+}
+
+/// A connection that is given up when patience ends.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
-    patience: Duration,
-    /// Ends when patience does; there while a write waits.
+    patience: Patience,
+    /// Ends when a write has waited too long; there while one waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Ends when it is time to see whether there was a sign of life since it began; there once a read has waited.
+    silence: Option<Pin<Box<Sleep>>>,
+    has_shown_life: bool,
+    /// Whether something has been read since the last write. More of the same is no sign of life.
+    has_asked: bool,
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, stalled: None }
+    pub(super) fn new(stream: S, patience: Patience) -> Self {
+        Self { stream, patience, stalled: None, silence: None, has_shown_life: false, has_asked: false }
     }
 
     /// What a write came to, or the end of patience.
     fn judge<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
+            self.has_shown_life = true;
+            self.has_asked = false;
             return written;
         }
-        let patience = self.patience;
+        let patience = self.patience.writing;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
         stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// The end of patience with an end that is silent while it is read from.
+    fn listen(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let patience = self.patience.silence;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(patience)));
+        loop {
+            ready!(silence.as_mut().poll(context));
+            if !mem::take(&mut self.has_shown_life) {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            *silence = Box::pin(sleep(patience));
+        }
     }
 }
 
@@ -42,7 +74,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        match Pin::new(&mut self.stream).poll_read(context, into) {
+            Poll::Pending => self.listen(context),
+            read => {
+                self.has_shown_life |= !mem::replace(&mut self.has_asked, true);
+                read
+            }
+        }
     }
 }
 
@@ -66,8 +104,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.judge(context, flushed)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -78,10 +115,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::Instant;
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_millis(400);
+    const PATIENCE: Patience = Patience { writing: Duration::from_millis(400), silence: Duration::from_millis(200) };
 
     #[tokio::test]
     async fn who_takes_nothing_is_left() {
@@ -97,11 +135,80 @@ mod tests {
         let reading = async {
             let mut taken = [0; 4];
             for _ in 0..5 {
-                tokio::time::sleep(PATIENCE / 2).await;
+                tokio::time::sleep(PATIENCE.writing / 2).await;
                 there.read_exact(&mut taken).await.unwrap();
             }
         };
         let (written, ()) = tokio::join!(patient.write_all(&[7; 20]), reading);
         written.unwrap();
+    }
+
+    /// When a read of what never ends is given up, with something written at these times; `drips` tells whether something arrives
+    /// all the time.
+    async fn given_up(drips: bool, written_at: &[Duration]) -> Duration {
+        let (here, mut there) = duplex(64);
+        let (mut reading, mut writing) = tokio::io::split(Patient::new(here, PATIENCE));
+        let began = Instant::now();
+        let dripping = async {
+            if !drips {
+                return std::future::pending().await;
+            }
+            loop {
+                tokio::time::sleep(PATIENCE.silence / 20).await;
+                there.write_all(b"x").await.unwrap();
+            }
+        };
+        let answering = async {
+            for &at in written_at {
+                tokio::time::sleep_until(began + at).await;
+                writing.write_all(b"y").await.unwrap();
+            }
+            std::future::pending().await
+        };
+        let mut read = Vec::new();
+        let ended: io::Result<usize> = tokio::select! {
+            ended = reading.read_to_end(&mut read) => ended,
+            ended = dripping => ended,
+            ended = answering => ended,
+        };
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        began.elapsed()
+    }
+
+    #[tokio::test]
+    async fn who_asks_nothing_or_never_ends_to_ask_is_left() {
+        let silence = PATIENCE.silence;
+        assert!(given_up(false, &[]).await >= silence);
+        assert!(given_up(true, &[]).await >= silence);
+        // Not before it has been silent for so long after the last answer.
+        assert!(given_up(false, &[silence / 2]).await >= silence * 3 / 2);
+        assert!(given_up(true, &[silence / 2, silence, silence * 2]).await >= silence * 3);
+    }
+
+    #[tokio::test]
+    async fn who_has_just_asked_is_not_left_for_the_silence_before() {
+        let silence = PATIENCE.silence;
+        let (here, mut there) = duplex(64);
+        let (mut reading, mut writing) = tokio::io::split(Patient::new(here, PATIENCE));
+        let answering = async {
+            let mut byte = [0];
+            // The request comes shortly before the silence would have been too long, and the answer takes until after that.
+            for read in 0..3 {
+                reading.read_exact(&mut byte).await.unwrap();
+                let after = tokio::time::sleep(silence / 2);
+                tokio::select! {
+                    read = reading.read(&mut byte) => panic!("nothing more is asked: {read:?}"),
+                    () = after => writing.write_all(&[read]).await.unwrap(),
+                }
+            }
+        };
+        let asking = async {
+            for _ in 0..3 {
+                tokio::time::sleep(silence * 4 / 5).await;
+                there.write_all(b"x").await.unwrap();
+                there.read_exact(&mut [0]).await.unwrap();
+            }
+        };
+        tokio::join!(answering, asking);
     }
 }

@@ -12,10 +12,10 @@ use axum::routing::{delete, get, patch, post};
 use echoes_shared::wire::{self, Resource, pattern};
 use echoes_shared::{Problem, Slug};
 
-use super::express::Api;
+use super::express::Express;
 use super::{
-    Context, admission, analytics, answer, auth, batch, echoes, emotions, live, observe, search, status, timelines,
-    users,
+    Api, Context, admission, analytics, answer, auth, batch, echoes, emotions, live, observe, search, status,
+    timelines, users,
 };
 use crate::service::ServiceError;
 
@@ -47,7 +47,7 @@ pub fn api(context: Arc<Context>) -> Api {
         .layer(from_fn_with_state(Arc::clone(&context), observe::observe))
         .layer(from_fn(observe::identify))
         .with_state(Arc::clone(&context));
-    Api::new(context, routes)
+    Api { routes, express: Some(Arc::new(Express::new(context))) }
 }
 
 /// What goes on for longer than a request may.

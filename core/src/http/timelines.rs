@@ -44,7 +44,7 @@ pub(super) async fn several(
     let failed: Vec<_> = failed.collect();
     let failed: Vec<_> =
         failed.iter().map(|(user_id, problem)| Failed { user_id, problem: problem.body(id.as_str()) }).collect();
-    Ok(page::lists(joined(&several.read, &failed), &trail, &headers, watch))
+    Ok(page::lists(joined(&several.read, &failed), trail, &headers).into_response(watch.elapsed()))
 }
 
 /// `{"timelines":[{"userId":…,"echoes":[…],"nextCursor":…},…],"failed":[…]}`, its lists spliced as they are kept.

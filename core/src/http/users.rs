@@ -28,7 +28,7 @@ pub(super) async fn timeline(
     };
     let query = ListQuery::parse_timeline(query.as_deref())?;
     let list = context.service.timeline(user, &query, clock::now()).await?;
-    Ok(page::list(&list, &headers, watch))
+    Ok(page::list(list, &headers).into_response(watch.elapsed()))
 }
 
 pub(super) async fn emotions(

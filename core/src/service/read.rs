@@ -143,7 +143,7 @@ impl Service {
         let mut page = Box::pin(page(&self.store, key, query.limit.into(), Some(after), now)).await?;
         page.echoes.retain(|echo| !self.cache.hides(echo));
         let page = Head::new(key, &page.echoes, page.next).cut(query.limit, self.signer(key));
-        Ok(List { page, trail: Trail(vec![Step::Store]) })
+        Ok(List { page, trail: Trail::of([Step::Store]) })
     }
 
     /// What `cut` makes of the head of the list `key`.

@@ -81,10 +81,10 @@ fn sort(users: Vec<UserId>, answers: Vec<(usize, Result<List, StoreError>)>) -> 
 
 /// Of the ways in which the parts of an answer came here, the one that went furthest; of equal ones that of the least freshness.
 fn furthest<'a>(trails: impl Iterator<Item = &'a Trail>) -> Trail {
-    let rank = |trail: &&Trail| match trail.0.first() {
+    let rank = |trail: &&Trail| match trail.steps().first() {
         None | Some(Step::Store) => (usize::MAX, 0),
-        Some(Step::Hit { ttl_seconds, .. }) => (trail.0.len(), ttl_seconds.saturating_neg()),
-        Some(Step::Miss { .. }) => (trail.0.len(), i64::MAX),
+        Some(Step::Hit { ttl_seconds, .. }) => (trail.steps().len(), ttl_seconds.saturating_neg()),
+        Some(Step::Miss { .. }) => (trail.steps().len(), i64::MAX),
     };
     trails.max_by_key(rank).cloned().unwrap_or_default()
 }
@@ -98,10 +98,10 @@ mod tests {
         let hit = |tier, ttl_seconds| Step::Hit { tier, ttl_seconds, stale: ttl_seconds < 0 };
         let miss = Step::Miss { tier: "l1", collapsed: false };
         let trails = [
-            Trail(vec![hit("l1", 4)]),
-            Trail(vec![hit("l1", -3)]),
-            Trail(vec![hit("l2", 30), miss]),
-            Trail(vec![Step::Store, miss]),
+            Trail::of([hit("l1", 4)]),
+            Trail::of([hit("l1", -3)]),
+            Trail::of([hit("l2", 30), miss]),
+            Trail::of([Step::Store, miss]),
         ];
         for known in 1..=4 {
             assert_eq!(furthest(trails[..known].iter()), trails[known - 1]);

@@ -140,7 +140,7 @@ async fn writes_that_fail_leave_what_outlasts_the_store(engine: &Engine) {
     let edit = hanging.edit(&ana, id, 1, body, false, now());
     assert!(tokio::time::timeout(Duration::from_millis(300), edit).await.is_err());
     let list = service.feed(Emotion::Happy, &ListQuery::default(), now()).await.unwrap();
-    assert_eq!(list.trail.0.first(), Some(&Step::Store), "whether it was edited nobody knows");
+    assert_eq!(list.trail.steps().first(), Some(&Step::Store), "whether it was edited nobody knows");
     assert_eq!(service.echo(id, now()).await.unwrap().etag, "\"1\"");
 
     let edit = hanging.edit(&ana, id, 1, body, false, now());

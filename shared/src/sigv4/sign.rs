@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::canonical::{Request, SigningKey, sorted};
 use super::keys::EdgeKey;
-use super::{ALGORITHM, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR};
+use super::{ALGORITHM, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, path_and_query};
 use crate::hex;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
@@ -47,21 +47,24 @@ pub fn signature_headers(
     let date = amz_date(now);
     let body_hash = hex::lower(&Sha256::digest(call.body));
     let (host, target) = host_and_target(call.url)?;
+    let (path, query) = path_and_query(target);
     let own = [("host", host), (DATE_HEADER, &*date), (BODY_HASH_HEADER, &*body_hash)];
     let headers = checked(sorted(own.into_iter().chain(call.headers.iter().copied())))?;
     let signed_headers = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+    let headers: Vec<_> = headers.into_iter().map(|(name, value)| (name, value.as_bytes())).collect();
     let request = Request {
         method: call.method,
-        target,
+        path,
+        query,
         headers: &headers,
         signed_headers: &signed_headers,
-        body_hash: &body_hash,
+        body_hash: body_hash.as_bytes(),
     };
     let day = date.get(..8).unwrap_or_default();
     let scope = format!("{day}/{region}/{SERVICE}/{TERMINATOR}");
     let signing_key = SigningKey::derive(key.secret(), day, region.as_str(), SERVICE);
     let signing_key = signing_key.ok_or(SigningError("there is no key"))?;
-    let signature = hex::lower(&signing_key.sign(&date, &scope, &request.hash()));
+    let signature = hex::lower(&signing_key.sign(&date, &scope, &request));
     let credential = format!("{}/{scope}", key.id());
     let authorization =
         format!("{ALGORITHM} Credential={credential}, SignedHeaders={signed_headers}, Signature={signature}");

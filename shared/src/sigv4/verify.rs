@@ -6,20 +6,21 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use arrayvec::ArrayVec;
+use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::canonical::{Request, SigningKey};
 use super::keys::{EdgeKey, EdgeKeys};
-use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR};
+use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, path_and_query, split, split_once};
 use crate::hex;
 use crate::policy::SIGNATURE_SKEW_SECONDS;
 use crate::region::Region;
 use crate::timestamp::Timestamp;
 use crate::wire::{CORE_PREFIX, SERVICE, max_target_bytes};
 
+const AUTHORIZATION: &str = "authorization";
 const HOST: &str = "host";
 /// Headers that a signature names at most; ours name about eight.
 const MAX_SIGNED_HEADERS: usize = 32;
@@ -28,6 +29,8 @@ const SHA256_OF_NOTHING: [u8; 32] = [
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
     0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
+/// The same as every read claims it.
+const SHA256_OF_NOTHING_IN_HEX: &[u8; 64] = b"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Why a call was refused. None of these tells what the signature should have been.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,15 +73,33 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// The headers of a call, however they were parsed.
+pub trait Headers {
+    /// Each line's name, in whatever case, and its value. A header that is given twice is there twice.
+    fn each(&self) -> impl Iterator<Item = (&str, &[u8])>;
+
+    /// The values of one header that are text; `name` is in lower case.
+    fn lines<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let wanted = self.each().filter(move |(other, _)| name.eq_ignore_ascii_case(other));
+        wanted.filter_map(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+impl Headers for HeaderMap {
+    fn each(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
+    }
+}
+
 /// The head of a call.
-#[derive(Debug, Clone, Copy)]
-pub struct Head<'a> {
+#[derive(Debug)]
+pub struct Head<'a, H = HeaderMap> {
     /// `GET`, `POST`, …
     pub method: &'a str,
     /// Path and query as they came, still encoded.
     pub target: &'a str,
     /// All headers.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a H,
 }
 
 /// The body hash that a verified head claims.
@@ -89,8 +110,13 @@ impl ClaimedBody {
     /// Whether `body` is the one that was signed.
     pub fn check(&self, body: &[u8]) -> Result<(), Refusal> {
         let hash = if body.is_empty() { SHA256_OF_NOTHING } else { Sha256::digest(body).into() };
-        let same: bool = self.0.ct_eq(&hash).into();
-        if same { Ok(()) } else { Err(Refusal::BodyHash) }
+        // Not a secret: the caller knows its body.
+        if self.0 == hash { Ok(()) } else { Err(Refusal::BodyHash) }
+    }
+
+    /// A hash as a call claims it, in lower-case hex.
+    fn parse(text: &[u8]) -> Option<Self> {
+        if text == SHA256_OF_NOTHING_IN_HEX { Some(Self(SHA256_OF_NOTHING)) } else { hex::sha256(text).map(Self) }
     }
 }
 
@@ -121,33 +147,39 @@ impl Verifier {
     }
 
     /// Judges the head; the body must then be checked against the hash returned.
-    pub fn verify(&self, head: Head<'_>, now: Timestamp) -> Result<ClaimedBody, Refusal> {
+    pub fn verify(&self, head: Head<'_, impl Headers>, now: Timestamp) -> Result<ClaimedBody, Refusal> {
         if head.target.len() > max_target_bytes(head.target) {
             return Err(Refusal::Malformed);
         }
-        refuse_query_credentials(head.target)?;
+        let (path, query) = path_and_query(head.target);
+        refuse_query_credentials(query)?;
         let authorization = Authorization::parse(head.headers)?;
         let signed = signed_headers(head.headers, authorization.signed_headers)?;
         let value_of = |wanted: &str| signed.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        value_of(HOST).ok_or(Refusal::UnsignedHeader)?;
         let date = value_of(DATE_HEADER).ok_or(Refusal::UnsignedHeader)?;
+        let date = std::str::from_utf8(date).map_err(|_| Refusal::Skewed)?;
         check_date(date, now)?;
         let (key_id, scope) = self.check_scope(authorization.credential, date)?;
         let body_hash = value_of(BODY_HASH_HEADER).ok_or(Refusal::UnsignedHeader)?;
         // `UNSIGNED-PAYLOAD` and the streaming forms are no hashes, so they end here for reads too.
-        let claimed = hex::sha256(body_hash).ok_or(Refusal::BodyHash)?;
+        let claimed = ClaimedBody::parse(body_hash).ok_or(Refusal::BodyHash)?;
         let key = self.keys.find(key_id).ok_or(Refusal::UnknownKey)?;
         let request = Request {
             method: head.method,
-            target: head.target,
+            path,
+            query,
             headers: &signed,
             signed_headers: authorization.signed_headers,
             body_hash,
         };
         let key = self.signing_key(key, date).ok_or(Refusal::Malformed)?;
-        let expected = key.sign(date, scope, &request.hash());
-        let signature = hex::sha256(authorization.signature).ok_or(Refusal::Mismatch)?;
-        let same: bool = expected.ct_eq(&signature).into();
-        if same { Ok(ClaimedBody(claimed)) } else { Err(Refusal::Mismatch) }
+        let expected = key.sign(date, scope, &request);
+        if is_same(&hex::of_sha256(&expected), authorization.signature) {
+            Ok(claimed)
+        } else {
+            Err(Refusal::Mismatch)
+        }
     }
 
     /// What `key` signs with on the day of `date`.
@@ -165,7 +197,7 @@ impl Verifier {
 
     /// The key's id and the scope, if that is this region's on the day of `date`.
     fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<(&'a str, &'a str), Refusal> {
-        let (key_id, scope) = credential.split_once('/').ok_or(Refusal::Malformed)?;
+        let (key_id, scope) = split_once(credential, b'/').ok_or(Refusal::Malformed)?;
         let day = date.get(..8).ok_or(Refusal::Skewed)?;
         let mut rest = Some(scope);
         for part in [day, self.region.as_str(), SERVICE] {
@@ -183,17 +215,17 @@ struct Authorization<'a> {
 }
 
 impl<'a> Authorization<'a> {
-    fn parse(headers: &'a HeaderMap) -> Result<Self, Refusal> {
-        let mut lines = headers.get_all(AUTHORIZATION).iter();
-        let header = lines.next().ok_or(Refusal::Malformed)?;
+    fn parse(headers: &'a impl Headers) -> Result<Self, Refusal> {
+        let mut lines = headers.each().filter(|(name, _)| name.eq_ignore_ascii_case(AUTHORIZATION));
+        let (_, header) = lines.next().ok_or(Refusal::Malformed)?;
         if lines.next().is_some() {
             return Err(Refusal::DuplicatedHeader);
         }
-        header.to_str().ok().and_then(Self::split).ok_or(Refusal::Malformed)
+        std::str::from_utf8(header).ok().and_then(Self::split).ok_or(Refusal::Malformed)
     }
 
     fn split(header: &'a str) -> Option<Self> {
-        let mut parts = header.strip_prefix(ALGORITHM)?.strip_prefix(' ')?.split(',');
+        let mut parts = split(header.strip_prefix(ALGORITHM)?.strip_prefix(' ')?, b',');
         let mut part = |name: &str| parts.next()?.trim_start().strip_prefix(name);
         let credential = part("Credential=")?;
         let signed_headers = part("SignedHeaders=")?;
@@ -202,56 +234,63 @@ impl<'a> Authorization<'a> {
     }
 }
 
-fn refuse_query_credentials(target: &str) -> Result<(), Refusal> {
-    let query = target.split_once('?').map_or("", |(_, query)| query);
-    let is_credential =
-        |name: &str| name.get(..AMZ_PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(AMZ_PREFIX));
+fn refuse_query_credentials(query: &str) -> Result<(), Refusal> {
     // Only these need to be decoded.
-    let mut suspects = query.split('&').filter(|pair| pair.starts_with(['x', 'X', '%']));
-    let found = suspects.any(|pair| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| is_credential(&name)));
+    let mut suspects = split(query, b'&').filter(|pair| pair.starts_with(['x', 'X', '%']));
+    let found =
+        suspects.any(|pair| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| begins_with(&name, AMZ_PREFIX)));
     if found { Err(Refusal::InQuery) } else { Ok(()) }
 }
 
-/// A header that the signature names.
-struct Signed<'a> {
-    name: &'a str,
-    value: Option<&'a HeaderValue>,
-    is_given_twice: bool,
-}
+/// The headers that a signature names, with their values.
+type Signed<'a> = ArrayVec<(&'a str, &'a [u8]), MAX_SIGNED_HEADERS>;
 
-impl<'a> Signed<'a> {
-    /// Its name and its one value; two, or one that is no visible text, refuse the call.
-    fn pair(self) -> Result<(&'a str, &'a str), Refusal> {
-        if self.is_given_twice {
-            return Err(Refusal::DuplicatedHeader);
+/// The headers that the signature names, once all that must be signed are among them.
+fn signed_headers<'a>(headers: &'a impl Headers, names: &'a str) -> Result<Signed<'a>, Refusal> {
+    let mut signed = ArrayVec::<_, MAX_SIGNED_HEADERS>::new();
+    let mut last = "";
+    for name in split(names, b';') {
+        if name <= last || name == AUTHORIZATION || signed.try_push((name, None)).is_err() {
+            return Err(Refusal::Malformed);
         }
-        let value = self.value.ok_or(Refusal::UnsignedHeader)?;
-        Ok((self.name, value.to_str().map_err(|_| Refusal::Malformed)?))
+        last = name;
     }
-}
-
-/// The headers that the signature names, with their values, once all that must be signed are among them.
-fn signed_headers<'a>(headers: &'a HeaderMap, names: &'a str) -> Result<Vec<(&'a str, &'a str)>, Refusal> {
-    let named = |name| Signed { name, value: None, is_given_twice: false };
-    let mut listed: Vec<Signed<'_>> = names.split(';').take(MAX_SIGNED_HEADERS + 1).map(named).collect();
-    let ordered = listed.is_sorted_by(|a, b| a.name < b.name);
-    let lower = !names.bytes().any(|b| b.is_ascii_uppercase());
-    let lists = |name: &str| listed.iter().any(|header| header.name == name);
-    if listed.len() > MAX_SIGNED_HEADERS || !ordered || !lower || lists(AUTHORIZATION.as_str()) {
+    if names.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err(Refusal::Malformed);
     }
-    if ![HOST, DATE_HEADER, BODY_HASH_HEADER].into_iter().all(lists) {
-        return Err(Refusal::UnsignedHeader);
-    }
-    let must_be_signed = |name: &str| name.starts_with(AMZ_PREFIX) || name.starts_with(CORE_PREFIX);
-    for (name, value) in headers {
-        match listed.iter_mut().find(|header| header.name == name) {
-            Some(header) => header.is_given_twice |= header.value.replace(value).is_some(),
-            None if must_be_signed(name.as_str()) => return Err(Refusal::UnsignedHeader),
+    let mut duplicated = false;
+    for (name, value) in headers.each() {
+        match signed.iter_mut().find(|(listed, _)| listed.eq_ignore_ascii_case(name)) {
+            Some(_) if !value.is_ascii() => return Err(Refusal::Malformed),
+            Some((_, place)) => duplicated |= place.replace(value).is_some(),
+            None if must_be_signed(name) => return Err(Refusal::UnsignedHeader),
             None => {}
         }
     }
-    listed.into_iter().map(Signed::pair).collect()
+    if duplicated {
+        return Err(Refusal::DuplicatedHeader);
+    }
+    signed.into_iter().map(|(name, value)| Ok((name, value.ok_or(Refusal::UnsignedHeader)?))).collect()
+}
+
+fn must_be_signed(name: &str) -> bool {
+    [AMZ_PREFIX, CORE_PREFIX].into_iter().any(|prefix| begins_with(name, prefix))
+}
+
+/// The same in whatever case.
+fn begins_with(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+/// Whether a signature is the one that was expected, found out in a time that does not tell where they differ.
+fn is_same(expected: &[u8; 64], signature: &str) -> bool {
+    let Ok(signature) = <&[u8; 64]>::try_from(signature.as_bytes()) else { return false };
+    // Eight bytes at a time.
+    let words = |text: &[u8; 64]| -> [u64; 8] {
+        let (words, _) = text.as_chunks::<8>();
+        std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)))
+    };
+    words(expected).ct_eq(&words(signature)).into()
 }
 
 /// Whether an `x-amz-date` is within five minutes of `now`.

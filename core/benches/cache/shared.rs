@@ -15,7 +15,9 @@ use crate::{load, report};
 
 /// Reads in flight.
 const CONCURRENCY: usize = 16;
-const READS: usize = 40_000;
+/// Reads of a round, and rounds, in which ours and the bare ones take turns: what else the machine does meets both.
+const READS: usize = 10_000;
+const ROUNDS: usize = 7;
 
 /// The caches that `config` names.
 pub fn cache(config: &CacheConfig, metrics: Metrics) -> Cache {
@@ -68,10 +70,6 @@ pub async fn compare() {
         let (cache, key) = (cache.clone(), keys[read % keys.len()].clone());
         async move { drop(cache.read(&key, now, never).await) }
     };
-    let ours = a_second(read).await;
-    let late = late.load(Ordering::Relaxed);
-    assert!(late < READS / 100, "Redis was late {late} times");
-
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     let connection = client.get_multiplexed_async_connection().await.unwrap();
     let bytes = serde_json::to_vec(&found).unwrap();
@@ -84,8 +82,19 @@ pub async fn compare() {
             assert_eq!(value.len(), length);
         }
     };
-    let theirs = a_second(get).await;
-    report::ratio("an L2 hit of 100 echoes", ours, theirs, "a second", ">= 0.8");
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        ours.push(a_second(read.clone()).await);
+        theirs.push(a_second(get.clone()).await);
+    }
+    let late = late.load(Ordering::Relaxed);
+    assert!(late < ROUNDS * READS / 100, "Redis was late {late} times");
+    report::ratio("an L2 hit of 100 echoes", median(ours), median(theirs), "a second", ">= 0.8");
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
 }
 
 /// How often a second, by a task of the runtime, as a request is one.

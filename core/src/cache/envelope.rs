@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::redis::Stamp;
 
 /// The first bytes of every value of ours; the last is the version of what follows. A core of another version sees no value.
-const MAGIC: [u8; 4] = *b"ECH\x01";
+const MAGIC: [u8; 4] = *b"ECH\x02";
 /// Magic, checksum, stamp, two times, flags, kind.
 const HEADER_BYTES: usize = 4 + 4 + 16 + 8 + 8 + 1 + 1;
 /// The flag of a value that is not shown past its freshness.

@@ -67,7 +67,7 @@ impl Head {
                 body.truncate(start.saturating_sub(usize::from(!items.is_empty())));
                 continue;
             }
-            let user = payload::user_at(start, echo.user_id.as_str());
+            let user = payload::user_at(start, echo.user_id.as_str().len());
             items.push(Item { end: body.len(), id: echo.echo_id, user, dies_at: dies_at(key, echo) });
         }
         body.shrink_to_fit();
@@ -129,7 +129,7 @@ impl Head {
                 if !items.is_empty() {
                     body.push(b',');
                 }
-                let user = payload::user_at(body.len(), self.user(item));
+                let user = payload::user_at(body.len(), item.user.len());
                 body.extend_from_slice(self.body.get(start..item.end).unwrap_or_default());
                 items.push(Item { end: body.len(), user, ..*item });
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use echoes_shared::Timestamp;
 use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::envelope::Envelope;
@@ -79,11 +80,9 @@ impl Tiers {
                     walk.begun(redis.begin(&name).await, &self.lifetimes)
                 }
                 Ask::Wait(at_most) => {
-                    if let Some(heard) = heard.as_mut() {
-                        // Filled or not, the next look says what there is.
-                        let _ = timeout(at_most, filled(heard, &name)).await;
-                    }
-                    Ask::Look
+                    let waited = self.wait(redis, &name, errand, &mut walk, heard.as_mut());
+                    // Filled or not, the next look says what there is.
+                    timeout(at_most, waited).await.unwrap_or(Ask::Look)
                 }
                 Ask::Load(right) => return self.load(errand, walk, right, watch, load).await,
                 Ask::Show(found) => {
@@ -109,6 +108,27 @@ impl Tiers {
             self.metrics.request(Tier::L2, outcome);
         }
         ask
+    }
+
+    /// Waits for another process's load. Where its news may have been missed, as at the start of this process, a look tells whether
+    /// it is over; if it is not, the wait goes on: to load as well would cost the store a call.
+    async fn wait(
+        &self,
+        redis: &Redis,
+        name: &str,
+        errand: &Errand,
+        walk: &mut Walk<Arc<Value>>,
+        heard: Option<&mut Receiver<Heard>>,
+    ) -> Ask<Arc<Value>> {
+        if let Some(heard) = heard {
+            while !is_filled(heard, name).await {
+                match self.look(redis, name, errand, walk).await {
+                    Ask::Begin | Ask::Fetch => {}
+                    found_or_away => return found_or_away,
+                }
+            }
+        }
+        Ask::Look
     }
 
     async fn fetch_far(&self, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
@@ -214,12 +234,14 @@ async fn within(deadline: Duration, load: impl Load) -> Result<Loaded, StoreErro
 }
 
 /// Waits until the key is said to be filled, or nothing more can be heard, or something was missed.
-async fn filled(heard: &mut Receiver<Heard>, name: &str) {
-    while let Ok(heard) = heard.recv().await {
-        match heard {
-            Heard::Filled(key) if key == name => return,
-            Heard::Gap => return,
-            Heard::Filled(_) | Heard::Message(_) => {}
+/// Returns whether the key has been filled, or else when that may have been missed.
+async fn is_filled(heard: &mut Receiver<Heard>, name: &str) -> bool {
+    loop {
+        match heard.recv().await {
+            Ok(Heard::Filled(key)) if key == name => return true,
+            Ok(Heard::Filled(_) | Heard::Message(_)) => {}
+            Ok(Heard::Gap) | Err(RecvError::Lagged(_)) => return false,
+            Err(RecvError::Closed) => std::future::pending().await,
         }
     }
 }

@@ -7,6 +7,7 @@ mod messages;
 mod ordinary;
 mod refusals;
 mod server;
+mod waits;
 
 use std::sync::Arc;
 use std::time::Duration;

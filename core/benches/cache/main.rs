@@ -35,12 +35,13 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut builder = match words.as_slice() {
-        [peers::HYPER_ROLE, ..] => tokio::runtime::Builder::new_current_thread(),
+        [peers::HYPER_ROLE | shared::ROLE, ..] => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     match words.as_slice() {
         [peers::HYPER_ROLE, port, file] => runtime.block_on(peers::serve_hyper(port.parse().unwrap(), file)),
+        [shared::ROLE, port] => runtime.block_on(shared::read(port.parse().unwrap())),
         [engine::ROLE, folder] => runtime.block_on(engine::serve(folder.as_ref())),
         [stampede::ROLE, redis, callers] => {
             runtime.block_on(stampede::one_of_several(redis, callers.parse().unwrap()))
@@ -52,7 +53,7 @@ fn main() {
                     served::compare().await;
                 }
                 if wants("shared") {
-                    shared::compare().await;
+                    shared::compare();
                 }
                 if wants("stampede") {
                     stampede::compare().await;

@@ -10,11 +10,13 @@ use echoes_core::store::StoreError;
 use echoes_shared::{Echo, Emotion, Region};
 use futures_util::{StreamExt as _, stream};
 
-use crate::programs::{Program, SERVERS};
+use crate::programs::{LOAD, Program, SERVERS, pinned};
 use crate::{load, report};
 
-/// Reads in flight.
-const CONCURRENCY: usize = 16;
+/// The argument that makes this program the reader.
+pub const ROLE: &str = "shared-reader";
+/// Reads in flight: one tells how long a hit takes, several how many there can be.
+const CONCURRENCY: [usize; 2] = [1, 16];
 /// Reads of a round, and rounds, in which ours and the bare ones take turns: what else the machine does meets both.
 const READS: usize = 10_000;
 const ROUNDS: usize = 7;
@@ -36,9 +38,16 @@ pub fn over_redis(port: u16, memory_bytes: u64) -> Cache {
     cache(&config, Metrics::new().unwrap())
 }
 
-pub async fn compare() {
+/// Redis has one processor; who reads it the other, and there the runtime that a core has on one processor.
+pub fn compare() {
     report::title("a hit in Redis, beside a bare GET of as many bytes through the same client");
     let (_redis, port) = Program::redis(SERVERS);
+    let mut reader = pinned(LOAD, std::env::current_exe().unwrap());
+    assert!(reader.args([ROLE, &port.to_string()]).status().unwrap().success());
+}
+
+/// The reader.
+pub async fn read(port: u16) {
     let cache = over_redis(port, 0);
     cache.connected(Duration::from_secs(5)).await;
     let now = echoes_core::clock::now();
@@ -82,14 +91,17 @@ pub async fn compare() {
             assert_eq!(value.len(), length);
         }
     };
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        ours.push(a_second(read.clone()).await);
-        theirs.push(a_second(get.clone()).await);
+    for concurrency in CONCURRENCY {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(a_second(concurrency, read.clone()).await);
+            theirs.push(a_second(concurrency, get.clone()).await);
+        }
+        let row = format!("an L2 hit of 100 echoes, {concurrency} at a time");
+        report::ratio(&row, median(ours), median(theirs), "a second", ">= 0.8");
     }
     let late = late.load(Ordering::Relaxed);
     assert!(late < ROUNDS * READS / 100, "Redis was late {late} times");
-    report::ratio("an L2 hit of 100 echoes", median(ours), median(theirs), "a second", ">= 0.8");
 }
 
 fn median(mut rates: Vec<f64>) -> f64 {
@@ -98,11 +110,11 @@ fn median(mut rates: Vec<f64>) -> f64 {
 }
 
 /// How often a second, by a task of the runtime, as a request is one.
-async fn a_second<F>(work: impl Fn(usize) -> F + Send + 'static) -> f64
+async fn a_second<F>(concurrency: usize, work: impl Fn(usize) -> F + Send + 'static) -> f64
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let began = Instant::now();
-    tokio::spawn(stream::iter(0..READS).for_each_concurrent(CONCURRENCY, work)).await.unwrap();
+    tokio::spawn(stream::iter(0..READS).for_each_concurrent(concurrency, work)).await.unwrap();
     READS as f64 / began.elapsed().as_secs_f64()
 }

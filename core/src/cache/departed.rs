@@ -89,9 +89,14 @@ impl Departed {
         self.any.store(true, Ordering::Release);
     }
 
+    /// Whether nothing is hidden, as most of the time.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
     /// Whether this echo of this person must not be shown.
     pub(super) fn hides(&self, user: &str, id: EchoId) -> bool {
-        if !self.any.load(Ordering::Acquire) {
+        if self.is_empty() {
             return false;
         }
         let halves = self.halves.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,11 @@
 //! The first hundred echoes of a list, serialised once, from which every page is cut without parsing.
 
 mod cut;
+mod items;
 mod payload;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 
@@ -15,6 +15,7 @@ use echoes_shared::{Echo, EchoId, Timestamp};
 
 use super::Key;
 use cut::GZIP_MIN_BYTES;
+use items::{Item, Items, Rows};
 
 pub use cut::Cut;
 pub(crate) use cut::weak_tag;
@@ -30,7 +31,7 @@ const CUT_BYTES: usize = size_of::<Cut>() + 256;
 pub struct Head {
     /// `{"echoes":[` and the items with commas between them; not the end.
     body: Bytes,
-    items: Box<[Item]>,
+    items: Items,
     next: Option<EchoId>,
     /// The first second from which one of them is not shown: asked for at every hit.
     expires_at: Option<u64>,
@@ -40,23 +41,11 @@ pub struct Head {
     gzip_bytes_left: Arc<AtomicUsize>,
 }
 
-/// One echo of a head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Item {
-    /// Where it ends in the body.
-    end: usize,
-    id: EchoId,
-    /// Where its person's name lies in the body.
-    user: Range<usize>,
-    /// The second from which it is not shown.
-    dies_at: Option<u64>,
-}
-
 impl Head {
     /// The head of the list `key`; `next` is the position after which it goes on.
     pub fn new(key: &Key, echoes: &[Echo], next: Option<EchoId>) -> Self {
         let mut body = OPENING.to_vec();
-        let mut items = Vec::with_capacity(echoes.len());
+        let mut items = Rows::with_capacity(echoes.len());
         for echo in echoes {
             if !items.is_empty() {
                 body.push(b',');
@@ -67,18 +56,19 @@ impl Head {
                 body.truncate(start.saturating_sub(usize::from(!items.is_empty())));
                 continue;
             }
-            let user = payload::user_at(start, echo.user_id.as_str().len());
-            items.push(Item { end: body.len(), id: echo.echo_id, user, dies_at: dies_at(key, echo) });
+            let user_bytes = u8::try_from(echo.user_id.as_str().len()).unwrap_or(u8::MAX);
+            let dies_at = dies_at(key, echo);
+            items.push(&Item { at: start..body.len(), id: echo.echo_id, user_bytes, dies_at });
         }
         body.shrink_to_fit();
-        Self::of(body.into(), items, next)
+        Self::of(body.into(), items.finish(), next)
     }
 
-    fn of(body: Bytes, items: Vec<Item>, next: Option<EchoId>) -> Self {
+    fn of(body: Bytes, items: Items, next: Option<EchoId>) -> Self {
         let gzip_bytes_left = AtomicUsize::new(gzip_budget(body.len())).into();
         let cuts = (0..=items.len()).map(|_| OnceLock::new()).collect();
         let expires_at = items.iter().filter_map(|item| item.dies_at).min();
-        Self { body, items: items.into(), next, expires_at, cuts, gzip_bytes_left }
+        Self { body, items, next, expires_at, cuts, gzip_bytes_left }
     }
 
     /// The first `limit` echoes; `cursor` signs a position. The same page again is the same `Arc`.
@@ -88,16 +78,16 @@ impl Head {
 
     /// The same up to so many bytes of echoes, one echo at least; it then goes on behind them.
     pub fn cut_within(&self, limit: u8, max_bytes: usize, cursor: impl FnOnce(EchoId) -> String) -> Arc<Cut> {
-        let fits = |item: &&Item| item.end + 1 - OPENING.len() <= max_bytes;
+        let fits = |item: &Item| item.at.end + 1 - OPENING.len() <= max_bytes;
         let fitting = self.items.iter().take(limit.into()).take_while(fits).count();
         self.cut_at(fitting.max(1).min(self.items.len()), cursor)
     }
 
     fn cut_at(&self, count: usize, cursor: impl FnOnce(EchoId) -> String) -> Arc<Cut> {
         let make = || {
-            let last = count.checked_sub(1).and_then(|last| self.items.get(last));
-            let next = if count < self.items.len() { last.map(|item| item.id) } else { self.next };
-            let end = last.map_or(OPENING.len(), |item| item.end);
+            let last = count.checked_sub(1).and_then(|last| self.items.iter().nth(last));
+            let next = if count < self.items.len() { last.as_ref().map(|item| item.id) } else { self.next };
+            let end = last.map_or(OPENING.len(), |item| item.at.end);
             let allowance = Arc::clone(&self.gzip_bytes_left);
             Arc::new(Cut::new(self.body.slice(..end), next.map(cursor), allowance))
         };
@@ -118,31 +108,27 @@ impl Head {
     }
 
     fn keep(&self, stays: impl Fn(&Item) -> bool) -> Option<Self> {
-        if self.items.iter().all(&stays) {
+        if self.items.iter().all(|item| stays(&item)) {
             return None;
         }
         let mut body = OPENING.to_vec();
-        let mut items = Vec::with_capacity(self.items.len());
-        let mut start = OPENING.len();
-        for item in &self.items {
-            if stays(item) {
-                if !items.is_empty() {
-                    body.push(b',');
-                }
-                let user = payload::user_at(body.len(), item.user.len());
-                body.extend_from_slice(self.body.get(start..item.end).unwrap_or_default());
-                items.push(Item { end: body.len(), user, ..*item });
+        let mut items = Rows::with_capacity(self.items.len());
+        for item in self.items.iter().filter(stays) {
+            if !items.is_empty() {
+                body.push(b',');
             }
-            start = item.end + 1;
+            let start = body.len();
+            body.extend_from_slice(self.body.get(item.at.clone()).unwrap_or_default());
+            items.push(&Item { at: start..body.len(), ..item });
         }
         body.shrink_to_fit();
-        Some(Self::of(body.into(), items, self.next))
+        Some(Self::of(body.into(), items.finish(), self.next))
     }
 
     /// Whose it is.
     fn user(&self, item: &Item) -> &str {
         // The body is JSON, and a name in it is ASCII.
-        self.body.get(item.user.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
+        self.body.get(item.user()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 
     /// Its echoes, newest first.
@@ -152,8 +138,7 @@ impl Head {
 
     /// Its echoes as they are serialised, newest first.
     pub fn each(&self) -> impl Iterator<Item = (EchoId, Bytes)> {
-        let starts = std::iter::once(OPENING.len()).chain(self.items.iter().map(|item| item.end + 1));
-        self.items.iter().zip(starts).map(|(item, start)| (item.id, self.body.slice(start..item.end)))
+        self.items.iter().map(|item| (item.id, self.body.slice(item.at)))
     }
 
     /// The position after which the list goes on.
@@ -168,9 +153,8 @@ impl Head {
 
     /// Bytes that it holds at most, every page and its gzip form included, for the bound of the memory tier. It never changes.
     pub fn weight_bytes(&self) -> usize {
-        let items = self.items.len() * size_of::<Item>();
         let cuts = self.cuts.len() * (size_of::<OnceLock<Arc<Cut>>>() + CUT_BYTES);
-        size_of::<Self>() + self.body.len() + gzip_budget(self.body.len()) + items + cuts
+        size_of::<Self>() + self.body.len() + gzip_budget(self.body.len()) + self.items.rows().len() + cuts
     }
 }
 

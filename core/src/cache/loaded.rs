@@ -78,6 +78,7 @@ impl Value {
     /// The same without what is known to be deleted.
     pub(super) fn without(self, departed: &Departed) -> Self {
         match self {
+            kept if departed.is_empty() => kept,
             Self::Head(head) => {
                 let less = head.without(|user, id| departed.hides(user, id));
                 Self::Head(less.unwrap_or(head))

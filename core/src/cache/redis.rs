@@ -5,6 +5,7 @@ mod epoch;
 mod hear;
 mod link;
 pub(super) mod live;
+mod looks;
 mod names;
 mod pending;
 mod popular;
@@ -16,7 +17,7 @@ mod verdict;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, Pipeline, Value};
+use ::redis::Client;
 use bytes::Bytes;
 use echoes_shared::Region;
 use tokio::sync::broadcast;
@@ -148,24 +149,14 @@ impl Redis {
         self.there().is_none()
     }
 
-    /// One round trip: generation and value.
+    /// One round trip, shared with others that look in the same moment: generation and value.
     pub(super) async fn look(&self, key: &str) -> Look {
         let Some((link, live, epoch)) = self.there() else { return Look::Away };
         let plain = Names::plain(key);
-        let mut pipeline = Pipeline::with_capacity(3);
-        pipeline.cmd("ROLE").cmd("TIME");
-        let (generation, value) = (link.names.generation(&plain), link.names.value(&plain));
-        pipeline.cmd("MGET").arg(&link.names.everything).arg(generation).arg(value);
-        type Held = (Option<Bytes>, Option<Bytes>, Option<Bytes>);
-        let answer = link.ask::<(Value, (u64, u64), Held)>(&live, &pipeline).await;
-        let Ok((role, (seconds, micros), (everything, generation, value))) = answer else { return Look::Away };
-        if !is_master(&role) {
-            link.leave(&live, "it is a replica");
-            return Look::Away;
-        }
-        let (Some(everything), Some(generation)) = (everything, generation) else { return Look::Unknown };
-        let now_millis = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
-        Look::Known { stamp: epoch.stamp(&plain, &everything, &generation), now_millis, value }
+        let Ok((held, number)) = live.looks.look(link, &live, &plain).await else { return Look::Away };
+        let (generation, value) = held.of(number);
+        let (Some(everything), Some(generation)) = (&held.everything, generation) else { return Look::Unknown };
+        Look::Known { stamp: epoch.stamp(&plain, everything, &generation), now_millis: held.now_millis, value }
     }
 
     /// One round trip: makes a generation where there is none, and takes the lease where it is free.
@@ -291,8 +282,8 @@ impl Redis {
     }
 
     /// The connection of now, if Redis is there, and the life in which what it holds counts.
-    fn there(&self) -> Option<(&Link, Arc<Live>, Epoch)> {
-        let link = self.link.as_deref()?;
+    fn there(&self) -> Option<(&Arc<Link>, Arc<Live>, Epoch)> {
+        let link = self.link.as_ref()?;
         let live = link.live()?;
         let epoch = link.epoch(&live)?;
         Some((link, live, epoch))
@@ -305,12 +296,6 @@ impl Drop for Redis {
             task.abort();
         }
     }
-}
-
-/// The first word of the answer to `ROLE`.
-fn is_master(role: &Value) -> bool {
-    let Value::Array(parts) = role else { return false };
-    matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master")
 }
 
 /// When a generation was made, on Redis's clock.

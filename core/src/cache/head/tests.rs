@@ -137,7 +137,7 @@ proptest! {
         let back = Head::decode(payload.clone()).unwrap();
         prop_assert!(payload.as_ptr_range().contains(&back.body.as_ptr()));
         assert_every_page(&back, &all, next);
-        prop_assert!(back.items.iter().zip(&all).all(|(item, echo)| back.user(item) == echo.user_id.as_str()));
+        prop_assert!(back.items.iter().zip(&all).all(|(item, echo)| back.user(&item) == echo.user_id.as_str()));
         prop_assert_eq!(back.items, head.items);
     }
 
@@ -169,8 +169,9 @@ proptest! {
             let _ = One::decode(bytes.clone().into());
             if let Some(head) = Head::decode(bytes.into()) {
                 for limit in 1..=100 {
-                    prop_assert!(std::str::from_utf8(&joined(&head.cut(limit, sign))).is_ok());
+                    prop_assert!(head.cut(limit, sign).head.starts_with(OPENING));
                 }
+                prop_assert!(head.each().count() == head.ids().count());
                 prop_assert!(head.without(|_, _| true).is_some() == (head.ids().count() > 0));
             }
         }

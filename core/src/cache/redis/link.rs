@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::ending::Ending;
 use super::epoch::{self, Epoch, NoEpoch};
+use super::looks::Looks;
 use super::names::Names;
 use super::pending::{Batch, Pending};
 use super::scripts::Call;
@@ -64,6 +65,8 @@ pub(super) struct Live {
     pub since: Stopwatch,
     /// How long that life had lasted by then, at least.
     pub lived: Duration,
+    /// What is about to be read over it.
+    pub looks: Looks,
     connection: MultiplexedConnection,
     failures: AtomicU32,
 }
@@ -293,7 +296,7 @@ impl Link {
         let (server, replication, _) = timeout(self.patience.command, answer).await.map_err(|_| Refusal::Slow)??;
         let epoch = Epoch::read(&server, &replication)?;
         let (since, lived) = (Stopwatch::start(), epoch::lived(&server, &replication));
-        Ok(Live { number, epoch, since, lived, connection, failures: AtomicU32::new(0) })
+        Ok(Live { number, epoch, since, lived, looks: Looks::default(), connection, failures: AtomicU32::new(0) })
     }
 
     /// Tells Redis what it missed, and only then gives the connection to readers.

@@ -3,6 +3,7 @@
 mod chaos;
 mod faults;
 mod lives;
+mod looks;
 mod messages;
 mod ordinary;
 mod refusals;

@@ -1,0 +1,63 @@
+//! Looks of one moment share a round trip, and each gets its own answer, whoever of them goes away.
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+
+use super::server::Server;
+use super::*;
+
+async fn filled(redis: &Redis, count: usize) -> Vec<(String, Stamp)> {
+    let mut keys = Vec::new();
+    for number in 0..count {
+        let key = format!("key{number}");
+        let (stamp, lease) = redis.begin(&key).await.load();
+        assert_eq!(redis.keep(&key, stamp, Some(&lease), Bytes::from(key.clone()), MINUTE).await, Kept::Yes);
+        keys.push((key, stamp));
+    }
+    keys
+}
+
+/// How often Redis was asked for its role since the counts were reset.
+async fn round_trips(server: &Server) -> usize {
+    let stats: String = server.run("INFO commandstats").await;
+    let counted = stats.lines().find_map(|line| line.strip_prefix("cmdstat_role:calls=")?.split(',').next());
+    counted.map_or(0, |calls| calls.parse().unwrap())
+}
+
+#[tokio::test]
+async fn looks_of_one_moment_are_one_round_trip() {
+    let server = Server::start().await;
+    let redis = process(&server.url(), CALM).until_there().await;
+    let keys = filled(&redis, 19).await;
+    server.run::<()>("CONFIG RESETSTAT").await;
+    let looks = keys.iter().map(|(key, stamp)| redis.counts(key, *stamp));
+    let (found, other) = tokio::join!(join_all(looks), redis.look("other"));
+    for (value, (key, _)) in found.iter().zip(&keys) {
+        assert_eq!(value.as_deref(), Some(key.as_bytes()));
+    }
+    assert_eq!(other, Look::Unknown);
+    assert_eq!(round_trips(&server).await, 3, "eight keys each at most");
+
+    assert_eq!(redis.counts("key3", keys[3].1).await.unwrap(), "key3");
+    assert_eq!(round_trips(&server).await, 4, "who comes later does not get what others asked for");
+}
+
+#[tokio::test]
+async fn who_goes_away_takes_nobody_along() {
+    let server = Server::start().await;
+    let redis = process(&server.url(), CALM).until_there().await;
+    let keys = filled(&redis, 2).await;
+    server.run::<()>("CONFIG RESETSTAT").await;
+    let (mut first, mut second) = (Box::pin(redis.look("key0")), Box::pin(redis.counts("key1", keys[1].1)));
+    assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+    drop(first);
+    assert_eq!(second.await.unwrap(), "key1");
+    assert_eq!(round_trips(&server).await, 1);
+
+    // Nor is anything asked for nobody.
+    let mut alone = Box::pin(redis.look("key0"));
+    assert!((&mut alone).now_or_never().is_none());
+    drop(alone);
+    assert_eq!(redis.counts("key0", keys[0].1).await.unwrap(), "key0");
+    assert_eq!(round_trips(&server).await, 2);
+}

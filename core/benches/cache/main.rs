@@ -25,10 +25,11 @@ mod shared;
 mod stampede;
 mod wrk;
 
-use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tikv_jemallocator::Jemalloc;
 
+/// The program's.
 #[global_allocator]
-static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() {
     // Cargo adds `--bench`.

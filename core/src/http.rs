@@ -18,10 +18,12 @@ mod live;
 mod observe;
 mod page;
 mod patience;
+mod promise;
 mod provenance;
 mod routes;
 mod search;
 mod status;
+mod stop;
 mod timelines;
 mod users;
 

@@ -17,6 +17,7 @@ pub mod problem;
 pub mod query;
 pub mod region;
 pub mod sigv4;
+pub mod split;
 pub mod status;
 pub mod timestamp;
 pub mod validate;

@@ -9,6 +9,7 @@ use crate::policy::{
     MAX_TARGET_BYTES, MAX_TIMELINES_TARGET_BYTES,
 };
 use crate::problem::{FieldError, Problem, Slug};
+use crate::split;
 
 /// The request's id, on every response.
 pub const REQUEST_ID: &str = "echoes-request-id";
@@ -117,7 +118,7 @@ pub enum Resource {
 impl Resource {
     /// Reads a path, still percent-encoded. An unknown path or emotion is 404, a malformed id is 400 and named.
     pub fn parse(path: &str) -> Result<Self, Problem> {
-        let mut segments = path.strip_prefix("/v1/").ok_or_else(no_such_path)?.split('/');
+        let mut segments = split::each(path.strip_prefix("/v1/").ok_or_else(no_such_path)?, b'/');
         let segments = (segments.next(), segments.next(), segments.next(), segments.next());
         match segments {
             (Some("emotions"), None, ..) => Ok(Self::Emotions),

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::mem::{self, MaybeUninit};
 
 use bytes::{Buf as _, BytesMut};
-use futures_util::future::{FusedFuture, FutureExt as _};
+use futures_util::future::FusedFuture as _;
 use httparse::{Request, Status};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use super::Api;
 use super::date::Date;
 use super::exchange;
 use super::page::Page;
+use super::stop::Stop;
 
 /// Bytes that are read at a time: more than the head of any read that the edge sends.
 const INBOX_BYTES: usize = 8 * 1_024;
@@ -23,11 +24,11 @@ const OUTBOX_BYTES: usize = 1_024;
 const MAX_HEADERS: usize = 64;
 
 /// Answers what comes on `stream` until its other end has no more, or `stop` is told.
-pub(super) async fn hold<S>(stream: S, api: &Api, mut stop: watch::Receiver<bool>) -> io::Result<()>
+pub(super) async fn hold<S>(stream: S, api: &Api, stop: watch::Receiver<bool>) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut stop = Box::pin(async move { drop(stop.wait_for(|stopped| *stopped).await) }.fuse());
+    let mut stop = Stop::new(stop);
     let mut conversation = Conversation::new(stream);
     while !stop.is_terminated() {
         match conversation.look(api) {
@@ -82,6 +83,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     /// Looks at what has been read, and answers it if memory can.
     fn look(&mut self, api: &Api) -> Look {
         let Some(express) = &api.express else { return Look::Other };
+        if self.inbox.is_empty() {
+            return Look::Incomplete;
+        }
         let partial_bytes = mem::take(&mut self.partial_bytes);
         let has_room = self.inbox.len() < INBOX_BYTES;
         if has_room && partial_bytes > 0 && !self.ends_behind(partial_bytes) {
@@ -130,7 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
     }
 
     /// Has hyper answer one request or more. Whether the connection goes on after that.
-    async fn exchange(&mut self, api: &Api, stop: &mut (impl FusedFuture + Unpin)) -> io::Result<bool> {
+    async fn exchange(&mut self, api: &Api, stop: &mut Stop) -> io::Result<bool> {
         let before = mem::take(&mut self.inbox).freeze();
         let unread = exchange::serve(&mut self.stream, before, api.routes.clone(), stop).await;
         let Some(unread) = unread.map_err(io::Error::other)? else { return Ok(false) };

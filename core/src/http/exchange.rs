@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, FusedFuture, poll_fn};
+use futures_util::future::{BoxFuture, FusedFuture as _, poll_fn};
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
@@ -20,13 +20,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tower::Service as _;
 
+use super::stop::Stop;
+
 /// Has hyper serve what comes on `stream`, which begins with `before`. Gives back what has been read of the next request once an answer
 /// is complete, or nothing where the connection has come to its end and is shut down, as it is soon after `stop`.
 pub(super) async fn serve<S>(
     stream: &mut S,
     before: Bytes,
     routes: Router,
-    stop: &mut (impl FusedFuture + Unpin),
+    stop: &mut Stop,
 ) -> hyper::Result<Option<Bytes>>
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use echoes_shared::query::ListQuery;
 use echoes_shared::sigv4::verify::{Head, Headers};
+use echoes_shared::split;
 use echoes_shared::wire::{self, Resource, pattern};
 use httparse::{Header, Request};
 
@@ -54,7 +55,7 @@ impl Express {
         }
         let watch = Stopwatch::start();
         let context = &*self.context;
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let (path, query) = split::once(target, b'?').map_or((target, None), |(path, query)| (path, Some(query)));
         let resource = Resource::parse(path).ok()?;
         let (hits, query) = match resource {
             Resource::Feed(_) => (&self.feed, ListQuery::parse(query)),

@@ -5,11 +5,13 @@ use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use super::promise::Promise;
 
 /// How long the other end is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +36,14 @@ pub(super) struct Patient<S> {
     has_shown_life: bool,
     /// Whether something has been read since the last write. More of the same is no sign of life.
     has_asked: bool,
+    /// Whom the end of silence will wake.
+    promise: Promise,
 }
 
 impl<S> Patient<S> {
     pub(super) fn new(stream: S, patience: Patience) -> Self {
-        Self { stream, patience, stalled: None, silence: None, has_shown_life: false, has_asked: false }
+        let (stalled, silence, promise) = (None, None, Promise::default());
+        Self { stream, patience, stalled, silence, has_shown_life: false, has_asked: false, promise }
     }
 
     /// What a write came to, or the end of patience.
@@ -59,11 +64,18 @@ impl<S> Patient<S> {
         let patience = self.patience.silence;
         let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(patience)));
         loop {
-            ready!(silence.as_mut().poll(context));
+            if self.promise.is_to(context) && !silence.is_elapsed() {
+                return Poll::Pending;
+            }
+            if silence.as_mut().poll(context).is_pending() {
+                self.promise.give(context);
+                return Poll::Pending;
+            }
             if !mem::take(&mut self.has_shown_life) {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             *silence = Box::pin(sleep(patience));
+            self.promise = Promise::default();
         }
     }
 }

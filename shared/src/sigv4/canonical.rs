@@ -2,14 +2,15 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
-use super::{ALGORITHM, TERMINATOR, split, split_once};
-use crate::hex;
+use super::{ALGORITHM, TERMINATOR};
+use crate::{hex, split};
 
 /// What a canonical request leaves as it is: RFC 3986's unreserved characters.
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -17,8 +18,13 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// is not normalised: our paths have no dot segments, and a signature for one spelling must not hold for another.
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
-/// Room for the canonical request of most calls.
+/// Room for the canonical request of most calls. More is not kept.
 const USUAL_BYTES: usize = 1_024;
+
+thread_local! {
+    /// Where a thread puts together what it hashes.
+    static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What is signed of a call.
 #[derive(Debug, Clone, Copy)]
@@ -80,11 +86,11 @@ fn canonical_query(query: &str) -> Cow<'_, str> {
 fn is_canonical(query: &str) -> bool {
     let plain =
         |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
-    let mut last = ("", "");
-    split(query, b'&').all(|pair| {
-        let Some(pair) = split_once(pair, b'=') else { return false };
-        let follows = last <= pair && plain(pair.0) && plain(pair.1);
-        last = pair;
+    let mut last = None;
+    split::each(query, b'&').all(|pair| {
+        let Some(pair) = split::once(pair, b'=') else { return false };
+        let follows = last.is_none_or(|last| last <= pair) && plain(pair.0) && plain(pair.1);
+        last = Some(pair);
         follows
     })
 }
@@ -122,13 +128,19 @@ impl SigningKey {
     /// The signature of a request. `date` is its `x-amz-date`, `scope` `DAY/REGION/SERVICE/aws4_request`. What is hashed is put
     /// together first: a hash that is given many small parts takes longer.
     pub(super) fn sign(self, date: &str, scope: &str, request: &Request<'_>) -> [u8; 32] {
-        let mut text = Vec::with_capacity(USUAL_BYTES);
-        request.write(&mut text);
-        let hash = hex::of_sha256(&Sha256::digest(&text).into());
-        text.clear();
-        append(&mut text, &[ALGORITHM, "\n", date, "\n", scope, "\n"]);
-        text.extend_from_slice(&hash);
-        finished(self.0, &text)
+        TEXT.with_borrow_mut(|text| {
+            text.clear();
+            text.reserve(USUAL_BYTES);
+            request.write(text);
+            let hash = hex::of_sha256(&Sha256::digest(&text).into());
+            text.clear();
+            append(text, &[ALGORITHM, "\n", date, "\n", scope, "\n"]);
+            text.extend_from_slice(&hash);
+            let signature = finished(self.0, text);
+            text.clear();
+            text.shrink_to(USUAL_BYTES);
+            signature
+        })
     }
 }
 

@@ -13,10 +13,11 @@ use subtle::ConstantTimeEq;
 
 use super::canonical::{Request, SigningKey};
 use super::keys::{EdgeKey, EdgeKeys};
-use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, path_and_query, split, split_once};
+use super::{ALGORITHM, AMZ_PREFIX, BODY_HASH_HEADER, DATE_HEADER, TERMINATOR, path_and_query};
 use crate::hex;
 use crate::policy::SIGNATURE_SKEW_SECONDS;
 use crate::region::Region;
+use crate::split;
 use crate::timestamp::Timestamp;
 use crate::wire::{CORE_PREFIX, SERVICE, max_target_bytes};
 
@@ -197,7 +198,7 @@ impl Verifier {
 
     /// The key's id and the scope, if that is this region's on the day of `date`.
     fn check_scope<'a>(&self, credential: &'a str, date: &str) -> Result<(&'a str, &'a str), Refusal> {
-        let (key_id, scope) = split_once(credential, b'/').ok_or(Refusal::Malformed)?;
+        let (key_id, scope) = split::once(credential, b'/').ok_or(Refusal::Malformed)?;
         let day = date.get(..8).ok_or(Refusal::Skewed)?;
         let mut rest = Some(scope);
         for part in [day, self.region.as_str(), SERVICE] {
@@ -225,7 +226,7 @@ impl<'a> Authorization<'a> {
     }
 
     fn split(header: &'a str) -> Option<Self> {
-        let mut parts = split(header.strip_prefix(ALGORITHM)?.strip_prefix(' ')?, b',');
+        let mut parts = split::each(header.strip_prefix(ALGORITHM)?.strip_prefix(' ')?, b',');
         let mut part = |name: &str| parts.next()?.trim_start().strip_prefix(name);
         let credential = part("Credential=")?;
         let signed_headers = part("SignedHeaders=")?;
@@ -236,7 +237,7 @@ impl<'a> Authorization<'a> {
 
 fn refuse_query_credentials(query: &str) -> Result<(), Refusal> {
     // Only these need to be decoded.
-    let mut suspects = split(query, b'&').filter(|pair| pair.starts_with(['x', 'X', '%']));
+    let mut suspects = split::each(query, b'&').filter(|pair| pair.starts_with(['x', 'X', '%']));
     let found =
         suspects.any(|pair| form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| begins_with(&name, AMZ_PREFIX)));
     if found { Err(Refusal::InQuery) } else { Ok(()) }
@@ -249,7 +250,7 @@ type Signed<'a> = ArrayVec<(&'a str, &'a [u8]), MAX_SIGNED_HEADERS>;
 fn signed_headers<'a>(headers: &'a impl Headers, names: &'a str) -> Result<Signed<'a>, Refusal> {
     let mut signed = ArrayVec::<_, MAX_SIGNED_HEADERS>::new();
     let mut last = "";
-    for name in split(names, b';') {
+    for name in split::each(names, b';') {
         if name <= last || name == AUTHORIZATION || signed.try_push((name, None)).is_err() {
             return Err(Refusal::Malformed);
         }

@@ -1,24 +1,14 @@
-//! The peers: nginx with `proxy_cache`, hyper alone, FastAPI with a dictionary before Redis; and our own API in this process.
+//! The peers: nginx with `proxy_cache`, hyper alone, FastAPI with a dictionary before Redis.
 
 use std::future::ready;
 use std::process::Command;
-use std::sync::Arc;
 
-use echoes_core::config::{Environment, ServeConfig};
-use echoes_core::http::{self, Api, Context};
-use echoes_core::metrics::Metrics;
-use echoes_core::service::Service;
-use echoes_shared::Region;
-use echoes_shared::sigv4::keys::EdgeKeys;
-use echoes_shared::sigv4::verify::Verifier;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 
-use crate::engine::Engine;
 use crate::programs::{Program, SERVERS, free_port, pinned};
 
 /// The argument that makes this program hyper alone.
@@ -125,31 +115,4 @@ pub async fn fetch(url: &str, headers: &[(String, String)]) -> Vec<u8> {
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     assert!(status.is_success(), "{url}: {status} {}", String::from_utf8_lossy(&body));
     body.into()
-}
-
-/// The signed API of eu-west-1 in this process.
-pub async fn api(engine: &Engine, edge_keys: &str) -> Api {
-    let look_up = |name: &str| {
-        let value = match name {
-            "ECHOES_REGION" => "eu-west-1",
-            "ECHOES_LISTEN" => "127.0.0.1:0",
-            "ECHOES_EDGE_KEYS" => edge_keys,
-            "ECHOES_CURSOR_KEYS" => "k1:a-secret-of-sixteen-or-more",
-            "ECHOES_AUDIO_BUCKET" => "echoes-audio",
-            _ => return None,
-        };
-        Some(value.to_owned())
-    };
-    let config = ServeConfig::read(&Environment::new(look_up)).unwrap();
-    let metrics = Metrics::new().unwrap();
-    let store = engine.metered(metrics.clone()).await;
-    let cache = crate::shared::cache(&config.cache, metrics.clone());
-    let service = Service::new(store, Region::EuWest1, config.cursor_keys, config.audio_bucket, cache);
-    http::api(Arc::new(Context {
-        service: Arc::new(service),
-        verifier: Verifier::new(EdgeKeys::parse(edge_keys).unwrap(), Region::EuWest1),
-        permits: Arc::new(Semaphore::new(8)),
-        metrics,
-        region: Region::EuWest1,
-    }))
 }

@@ -98,15 +98,10 @@ pub async fn read(port: u16) {
             theirs.push(a_second(concurrency, get.clone()).await);
         }
         let row = format!("an L2 hit of 100 echoes, {concurrency} at a time");
-        report::ratio(&row, median(ours), median(theirs), "a second", ">= 0.8");
+        report::ratio(&row, report::median(ours), report::median(theirs), "a second", ">= 0.8");
     }
     let late = late.load(Ordering::Relaxed);
     assert!(late < ROUNDS * READS / 100, "Redis was late {late} times");
-}
-
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
 }
 
 /// How often a second, by a task of the runtime, as a request is one.

@@ -6,7 +6,7 @@ use crate::programs::{LOAD, Program, pinned};
 
 const CONNECTIONS: &str = "32";
 const WARM_UP: &str = "1s";
-const DURATION: &str = "6s";
+const DURATION: &str = "3s";
 
 /// What a server did under a load.
 #[derive(Clone, Copy)]

@@ -59,7 +59,7 @@ pub async fn imports(count: usize) {
         load::bare_batches(&peer.client(), "EchoesTable", &samples).await;
         times.1.push(began.elapsed());
     }
-    let a_second = |times| count as f64 / report::median(times).as_secs_f64();
+    let a_second = |times: Vec<Duration>| count as f64 / report::median(times).as_secs_f64();
     report::ratio(
         "imported (reading and parsing included)",
         a_second(times.0),

@@ -12,10 +12,10 @@ pub fn ratio(what: &str, ours: f64, peer: f64, unit: &str, goal: &str) {
     println!("{what:<44} {ours:>10.1} {unit:<10} peer {peer:>10.1}   ratio {:>5.2}   goal {goal}", ours / peer);
 }
 
-/// The middle one of some times.
-pub fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+/// The middle one of some figures.
+pub fn median<T: PartialOrd + Copy + Default>(mut figures: Vec<T>) -> T {
+    figures.sort_unstable_by(|one, other| one.partial_cmp(other).unwrap());
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
 
 /// The time that this process has spent on a processor.

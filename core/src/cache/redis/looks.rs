@@ -14,7 +14,7 @@ use super::link::{Link, Live};
 use super::verdict::Failure;
 
 /// Keys of one round trip at most: the first of them waits for the answers of all.
-const KEYS_AT_MOST: usize = 8;
+const KEYS_AT_MOST: usize = 16;
 
 /// The looks of one connection that have not been asked yet.
 #[derive(Default)]

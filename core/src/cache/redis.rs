@@ -7,6 +7,7 @@ mod link;
 pub(super) mod live;
 mod looks;
 mod names;
+mod patience;
 mod pending;
 mod popular;
 mod scripts;
@@ -27,8 +28,9 @@ use super::RedisUrl;
 use crate::metrics::Metrics;
 use epoch::Epoch;
 use hear::{Ears, Word};
-use link::{Link, Live, Patience};
+use link::{Link, Live};
 use names::Names;
+use patience::Patience;
 use scripts::{BEGIN, Call, GIVE_UP, KEEP, hexadecimal};
 use verdict::Failure;
 
@@ -153,7 +155,11 @@ impl Redis {
     pub(super) async fn look(&self, key: &str) -> Look {
         let Some((link, live, epoch)) = self.there() else { return Look::Away };
         let plain = Names::plain(key);
-        let Ok((held, number)) = live.looks.look(link, &live, &plain).await else { return Look::Away };
+        let Ok((held, number)) = looks::look(link, &live, &plain).await else {
+            // Each that asked in vain counts, however many asked together.
+            link.count_failure();
+            return Look::Away;
+        };
         let (generation, value) = held.of(number);
         let (Some(everything), Some(generation)) = (&held.everything, generation) else { return Look::Unknown };
         Look::Known { stamp: epoch.stamp(&plain, everything, &generation), now_millis: held.now_millis, value }

@@ -4,11 +4,12 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::coop::unconstrained;
 use tokio::time::{Sleep, sleep};
 
 use super::promise::Promise;
@@ -67,7 +68,8 @@ impl<S> Patient<S> {
             if self.promise.is_to(context) && !silence.is_elapsed() {
                 return Poll::Pending;
             }
-            if silence.as_mut().poll(context).is_pending() {
+            // A task that has spent its budget would be told to come again instead of being promised anything.
+            if pin!(unconstrained(silence.as_mut())).poll(context).is_pending() {
                 self.promise.give(context);
                 return Poll::Pending;
             }
@@ -126,7 +128,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
     use tokio::time::Instant;
 
     use super::*;
@@ -222,5 +226,20 @@ mod tests {
             }
         };
         tokio::join!(answering, asking);
+    }
+
+    #[tokio::test]
+    async fn who_is_silent_is_left_by_a_task_without_budget_too() {
+        let (here, _there) = duplex(64);
+        let mut patient = Patient::new(here, PATIENCE);
+        let mut byte = [0];
+        let spent = std::future::poll_fn(|context| {
+            while consume_budget().now_or_never().is_some() {}
+            assert!(!has_budget_remaining());
+            Poll::Ready(Pin::new(&mut patient).poll_read(context, &mut ReadBuf::new(&mut byte)))
+        });
+        assert!(spent.await.is_pending());
+        let silence = tokio::time::timeout(PATIENCE.silence * 100, patient.read(&mut byte));
+        assert_eq!(silence.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -1,4 +1,5 @@
-//! What a task has asked once, and what will wake it when it happens, need not be asked at each of its turns.
+//! What a task has asked once, and what will wake it when it happens, need not be asked at each of its turns. That it will wake the
+//! task must be certain: an answer of tokio's that is only late because the task has spent its budget is no such promise.
 
 use std::task::{Context, Waker};
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::{BoxFuture, Fuse, FusedFuture, FutureExt as _};
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 
 use super::promise::Promise;
 
@@ -21,7 +22,8 @@ impl Stop {
     pub(super) fn new(word: watch::Receiver<bool>) -> Self {
         let mut heard = word.clone();
         let said = async move { drop(heard.wait_for(|stops| *stops).await) };
-        Self { word, said: said.boxed().fuse(), promise: Promise::default() }
+        // A task that has spent its budget would be told to come again instead of being promised anything.
+        Self { word, said: unconstrained(said).boxed().fuse(), promise: Promise::default() }
     }
 }
 
@@ -54,9 +56,13 @@ impl fmt::Debug for Stop {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::task::{ArcWake, noop_waker};
+    use std::future::poll_fn;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures_util::task::{ArcWake, noop_waker};
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
+    use tokio::task::yield_now;
 
     use super::*;
 
@@ -100,5 +106,23 @@ mod tests {
         assert!(!asked(&mut stop, &Arc::default()));
         drop(say);
         assert!(asked(&mut stop, &Arc::default()));
+    }
+
+    #[tokio::test]
+    async fn a_task_without_budget_is_told_all_the_same() {
+        let (say, word) = watch::channel(false);
+        let mut stop = Stop::new(word);
+        let bell = Arc::new(Bell::default());
+        let spent = poll_fn(|_| {
+            while consume_budget().now_or_never().is_some() {}
+            assert!(!has_budget_remaining());
+            Poll::Ready(asked(&mut stop, &bell))
+        });
+        assert!(!spent.await);
+        yield_now().await;
+        assert!(!asked(&mut stop, &bell));
+        let before = bell.0.load(Ordering::SeqCst);
+        say.send_replace(true);
+        assert_eq!(bell.0.load(Ordering::SeqCst), before + 1);
     }
 }

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -23,7 +23,7 @@ const USUAL_BYTES: usize = 1_024;
 
 thread_local! {
     /// Where a thread puts together what it hashes.
-    static TEXT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static TEXT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// What is signed of a call.
@@ -128,19 +128,18 @@ impl SigningKey {
     /// The signature of a request. `date` is its `x-amz-date`, `scope` `DAY/REGION/SERVICE/aws4_request`. What is hashed is put
     /// together first: a hash that is given many small parts takes longer.
     pub(super) fn sign(self, date: &str, scope: &str, request: &Request<'_>) -> [u8; 32] {
-        TEXT.with_borrow_mut(|text| {
-            text.clear();
-            text.reserve(USUAL_BYTES);
-            request.write(text);
-            let hash = hex::of_sha256(&Sha256::digest(&text).into());
-            text.clear();
-            append(text, &[ALGORITHM, "\n", date, "\n", scope, "\n"]);
-            text.extend_from_slice(&hash);
-            let signature = finished(self.0, text);
-            text.clear();
-            text.shrink_to(USUAL_BYTES);
-            signature
-        })
+        let mut text = TEXT.take();
+        text.reserve(USUAL_BYTES);
+        request.write(&mut text);
+        let hash = hex::of_sha256(&Sha256::digest(&text).into());
+        text.clear();
+        append(&mut text, &[ALGORITHM, "\n", date, "\n", scope, "\n"]);
+        text.extend_from_slice(&hash);
+        let signature = finished(self.0, &text);
+        text.clear();
+        text.shrink_to(USUAL_BYTES);
+        TEXT.set(text);
+        signature
     }
 }
 

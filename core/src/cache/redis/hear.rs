@@ -10,8 +10,9 @@ use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
 
 use super::Heard;
-use super::link::{Link, Live, Pauses};
+use super::link::{Link, Live};
 use super::live::LiveHeard;
+use super::patience::Pauses;
 
 /// Messages that a listener may be behind before it misses some, which it is told.
 const MESSAGES_BEHIND: usize = 1_024;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, Pipeline, RedisError};
 use bytes::Bytes;
-use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -15,6 +14,7 @@ use super::ending::Ending;
 use super::epoch::{self, Epoch, NoEpoch};
 use super::looks::Looks;
 use super::names::Names;
+use super::patience::{Patience, Pauses};
 use super::pending::{Batch, Pending};
 use super::scripts::Call;
 use super::verdict::{self, Failure};
@@ -26,33 +26,6 @@ const FAILURES_AT_MOST: u32 = 3;
 
 /// Until the count of untold writes is known, nothing that Redis holds can be believed.
 const UNKNOWN: u64 = u64::MAX;
-
-/// How long Redis is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// One command, from the wish to the answer. A miss costs less than this, so waiting longer never pays.
-    pub command: Duration,
-    /// Connecting, and telling Redis of a change, now or afterwards.
-    pub handshake: Duration,
-    /// Between two looks whether it is still the Redis that it was.
-    pub beat: Duration,
-    /// Before the first attempt to reconnect; doubles.
-    pub first_pause: Duration,
-    /// Between attempts at most.
-    pub last_pause: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self {
-            command: Duration::from_millis(30),
-            handshake: Duration::from_millis(250),
-            beat: Duration::from_secs(1),
-            first_pause: Duration::from_millis(100),
-            last_pause: Duration::from_secs(2),
-        }
-    }
-}
 
 /// A connection, and the life of the Redis at its other end.
 #[derive(Debug)]
@@ -69,6 +42,13 @@ pub(super) struct Live {
     pub looks: Looks,
     connection: MultiplexedConnection,
     failures: AtomicU32,
+}
+
+impl Live {
+    /// Whether the last that was asked over it failed.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) > 0
+    }
 }
 
 /// The way to Redis.
@@ -193,6 +173,18 @@ impl Link {
     where
         T: FromRedisValue,
     {
+        let answer = self.try_ask(live, pipeline, deadline).await;
+        if matches!(answer, Err(failure) if failure != Failure::NoScript) {
+            self.count_failure();
+        }
+        answer
+    }
+
+    /// The same, where those who wait for the answer count what fails.
+    pub(super) async fn try_ask<T>(&self, live: &Live, pipeline: &Pipeline, deadline: Duration) -> Result<T, Failure>
+    where
+        T: FromRedisValue,
+    {
         // A clone is a handle to the same connection.
         let mut connection = live.connection.clone();
         let error = match timeout(deadline, pipeline.query_async(&mut connection)).await {
@@ -204,14 +196,16 @@ impl Link {
             Err(_) => None,
         };
         let failure = error.as_ref().map_or(Failure::Once, verdict::failure);
-        if failure != Failure::NoScript {
-            self.metrics.cache().request(Tier::L2, CacheOutcome::Error);
-        }
         let too_many = || live.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1) >= FAILURES_AT_MOST;
         if failure == Failure::Broken || (failure == Failure::Once && too_many()) {
             self.leave(live, &error.map_or("it does not answer in time".to_owned(), |error| error.to_string()));
         }
         Err(failure)
+    }
+
+    /// Somebody asked Redis in vain.
+    pub(super) fn count_failure(&self) {
+        self.metrics.cache().request(Tier::L2, CacheOutcome::Error);
     }
 
     /// From now on Redis is away, unless another connection has come already.
@@ -369,29 +363,4 @@ enum Refusal {
     Redis(#[from] RedisError),
     #[error(transparent)]
     NoEpoch(#[from] NoEpoch),
-}
-
-/// The pauses between attempts: doubling, jittered, bounded; short again once a connection has lasted.
-#[derive(Debug)]
-pub(super) struct Pauses {
-    first: Duration,
-    last: Duration,
-    next: Duration,
-}
-
-impl Pauses {
-    pub(super) fn new(patience: &Patience) -> Self {
-        Self { first: patience.first_pause, last: patience.last_pause, next: patience.first_pause }
-    }
-
-    /// Between a half and the whole: never at once, never all processes together.
-    pub(super) fn next(&mut self) -> Duration {
-        let pause = self.next.mul_f64(rand::rng().random_range(0.5..1.0));
-        self.next = self.next.saturating_mul(2).min(self.last);
-        pause
-    }
-
-    pub(super) fn forget(&mut self) {
-        self.next = self.first;
-    }
 }

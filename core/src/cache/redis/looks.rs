@@ -1,7 +1,6 @@
 //! Looks that are wished for in the same moment are one round trip, in which Redis says once for all of them who it is and what
 //! time it is.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::redis::{Pipeline, Value};
@@ -17,18 +16,19 @@ use super::verdict::Failure;
 const KEYS_AT_MOST: usize = 16;
 
 /// The looks of one connection that have not been asked yet.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Looks(Mutex<Option<Gathering>>);
 
 /// Keys that will be asked for together. Whoever looks holds the answer to come; when nobody does any more, there is none.
+#[derive(Debug)]
 struct Gathering {
     /// `None` once they have been asked for.
-    names: Names,
+    wanted: Wanted,
     answer: WeakShared<Answer>,
 }
 
-/// What is read: of each key the generation, then the value.
-type Names = Arc<Mutex<Option<Vec<String>>>>;
+/// The names of what is read: of each key the generation, then the value.
+type Wanted = Arc<Mutex<Option<Vec<String>>>>;
 type Answer = BoxFuture<'static, Result<Arc<Held>, Failure>>;
 
 /// What Redis held, at one moment of its own.
@@ -49,45 +49,40 @@ impl Held {
     }
 }
 
-impl Looks {
-    /// Looks for a key among those that others look for in this moment, over the connection that these looks belong to.
-    pub(super) async fn look(
-        &self,
-        link: &Arc<Link>,
-        live: &Arc<Live>,
-        plain: &str,
-    ) -> Result<(Arc<Held>, usize), Failure> {
-        let (number, answer) = self.join(link, live, [link.names.generation(plain), link.names.value(plain)]);
-        // Until all that can be done in this moment has been done, and so everybody has come who comes in it.
-        yield_now().await;
-        Ok((answer.await?, number))
-    }
-
-    fn join(&self, link: &Arc<Link>, live: &Arc<Live>, pair: [String; 2]) -> (usize, Shared<Answer>) {
-        let mut gathering = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Gathering { names, answer }) = &*gathering
-            && let Some(answer) = answer.upgrade()
-            && let Some(names) = &mut *names.lock().unwrap_or_else(PoisonError::into_inner)
-            && names.len() < 2 * KEYS_AT_MOST
-        {
-            let number = names.len() / 2;
-            names.extend(pair);
-            return (number, answer);
-        }
-        let names = Arc::new(Mutex::new(Some(Vec::from(pair))));
-        let answer = ask(Arc::clone(link), Arc::clone(live), Arc::clone(&names)).boxed().shared();
-        *gathering = answer.downgrade().map(|answer| Gathering { names, answer });
-        (0, answer)
-    }
+/// Looks for a key over a connection, with those that others look for in this moment. Returns what was held and the number of the key.
+pub(super) async fn look(link: &Arc<Link>, live: &Arc<Live>, plain: &str) -> Result<(Arc<Held>, usize), Failure> {
+    let (number, answer) = join(link, live, [link.names.generation(plain), link.names.value(plain)]);
+    // The others who are ready now have their turn first, and join.
+    yield_now().await;
+    Ok((answer.await?, number))
 }
 
-async fn ask(link: Arc<Link>, live: Arc<Live>, names: Names) -> Result<Arc<Held>, Failure> {
-    let names = names.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+fn join(link: &Arc<Link>, live: &Arc<Live>, pair: [String; 2]) -> (usize, Shared<Answer>) {
+    // A Redis that was too slow for many may be fast enough for one, and is not given up for what it was asked together.
+    let most = if live.is_in_doubt() { 1 } else { KEYS_AT_MOST };
+    let mut gathering = live.looks.0.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(Gathering { wanted, answer }) = &*gathering
+        && let Some(answer) = answer.upgrade()
+        && let Some(wanted) = &mut *wanted.lock().unwrap_or_else(PoisonError::into_inner)
+        && wanted.len() < 2 * most
+    {
+        let number = wanted.len() / 2;
+        wanted.extend(pair);
+        return (number, answer);
+    }
+    let wanted = Arc::new(Mutex::new(Some(Vec::from(pair))));
+    let answer = ask(Arc::clone(link), Arc::clone(live), Arc::clone(&wanted)).boxed().shared();
+    *gathering = answer.downgrade().map(|answer| Gathering { wanted, answer });
+    (0, answer)
+}
+
+async fn ask(link: Arc<Link>, live: Arc<Live>, wanted: Wanted) -> Result<Arc<Held>, Failure> {
+    let names = wanted.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
     let mut pipeline = Pipeline::with_capacity(3);
     pipeline.cmd("ROLE").cmd("TIME");
     pipeline.cmd("MGET").arg(&link.names.everything).arg(names);
     let (role, (seconds, micros), mut values) =
-        link.ask::<(Value, (u64, u64), Vec<Option<Bytes>>)>(&live, &pipeline).await?;
+        link.try_ask::<(Value, (u64, u64), Vec<Option<Bytes>>)>(&live, &pipeline, link.patience.command).await?;
     if !is_master(&role) {
         link.leave(&live, "it is a replica");
         return Err(Failure::Broken);
@@ -101,10 +96,4 @@ async fn ask(link: Arc<Link>, live: Arc<Live>, names: Names) -> Result<Arc<Held>
 fn is_master(role: &Value) -> bool {
     let Value::Array(parts) = role else { return false };
     matches!(parts.first(), Some(Value::BulkString(role)) if role == b"master")
-}
-
-impl fmt::Debug for Looks {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Looks").finish_non_exhaustive()
-    }
 }

@@ -18,7 +18,8 @@ use echoes_shared::Region;
 use tokio::sync::broadcast::Receiver;
 use tokio::time::timeout;
 
-use super::link::{Live, Patience};
+use super::link::Live;
+use super::patience::Patience;
 use super::{Begin, Heard, Kept, Lease, Look, Redis, Stamp};
 use crate::cache::RedisUrl;
 use crate::metrics::Metrics;

@@ -67,18 +67,23 @@ fn what_nobody_sees_is_no_document() {
     assert_eq!(removed, Some(Document::gone(echo("").echo_id, NOW)));
 }
 
-#[tokio::test]
-async fn after_a_loss_the_index_is_to_be_filled_anew_also_by_the_next_process() {
+/// A process: when it ends, so does the writer of its index, which lets go of the folder.
+fn process(life: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(life);
+}
+
+#[test]
+fn after_a_loss_the_index_is_to_be_filled_anew_also_by_the_next_process() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || Arc::new(Embedded::open(Some(folder.path()), "eu-west-1/EchoesTable", NOW).await.unwrap());
-    let index = open().await;
-    index.mark_filled(NOW).await.unwrap();
-    assert!(index.is_filled());
-    let sink = SearchSink::new(index.clone());
-    sink.lost(&ShardId::new("s"), NOW).await.unwrap();
-    assert!(!index.is_filled());
-    drop((sink, index));
-    assert!(!open().await.is_filled());
+    process(async {
+        let index = open().await;
+        index.mark_filled(NOW).await.unwrap();
+        assert!(index.is_filled());
+        SearchSink::new(index.clone()).lost(&ShardId::new("s"), NOW).await.unwrap();
+        assert!(!index.is_filled());
+    });
+    process(async { assert!(!open().await.is_filled()) });
 }
 
 /// An index that takes note of nothing while it is away.

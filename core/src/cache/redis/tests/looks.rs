@@ -1,10 +1,16 @@
 //! Looks of one moment share a round trip, and each gets its own answer, whoever of them goes away.
 
+use std::pin::Pin;
+
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
+use tokio::task::yield_now;
+
 use super::server::Server;
 use super::*;
+use crate::cache::fault_proxy::{FaultProxy, Mode};
+use crate::cache::redis::tests::server::url;
 
 async fn filled(redis: &Redis, count: usize) -> Vec<(String, Stamp)> {
     let mut keys = Vec::new();
@@ -15,6 +21,13 @@ async fn filled(redis: &Redis, count: usize) -> Vec<(String, Stamp)> {
         keys.push((key, stamp));
     }
     keys
+}
+
+/// Polls a look until its keys have been asked for.
+async fn asked<F: Future>(look: &mut Pin<Box<F>>) {
+    assert!(look.now_or_never().is_none());
+    yield_now().await;
+    assert!(look.now_or_never().is_none());
 }
 
 /// How often Redis was asked for its role since the counts were reset.
@@ -60,4 +73,40 @@ async fn who_goes_away_takes_nobody_along() {
     drop(alone);
     assert_eq!(redis.counts("key0", keys[0].1).await.unwrap(), "key0");
     assert_eq!(round_trips(&server).await, 2);
+}
+
+#[tokio::test]
+async fn who_goes_away_after_it_has_asked_for_all_takes_nobody_along() {
+    let server = Server::start().await;
+    let proxy = FaultProxy::before(server.address()).await;
+    let redis = process(&url(proxy.address), Patience { beat: MINUTE, ..CALM }).until_there().await;
+    let keys = filled(&redis, 2).await;
+    proxy.set(Mode::Delay(Duration::from_millis(200)));
+    let (mut first, mut second) = (Box::pin(redis.look("key0")), Box::pin(redis.counts("key1", keys[1].1)));
+    assert!((&mut second).now_or_never().is_none());
+    asked(&mut first).await;
+    assert!((&mut second).now_or_never().is_none());
+    drop(first);
+    assert_eq!(second.await.unwrap(), "key1");
+}
+
+#[tokio::test]
+async fn those_who_asked_in_vain_together_count_each_and_ask_alone_the_next_time() {
+    let server = Server::start().await;
+    let patience = Patience { command: Duration::from_millis(100), beat: MINUTE, ..CALM };
+    let redis = process(&server.url(), patience).until_there().await;
+    let keys = filled(&redis, 5).await;
+    let all = async || {
+        let looks = keys.iter().map(|(key, stamp)| redis.counts(key, *stamp));
+        join_all(looks).await.into_iter().flatten().count()
+    };
+    server.stop();
+    assert_eq!(all().await, 0);
+    assert!(!redis.is_away(), "it was one failure");
+    server.resume();
+    server.run::<()>("CONFIG RESETSTAT").await;
+    assert_eq!(all().await, 5);
+    assert_eq!(round_trips(&server).await, 5);
+    assert_eq!(all().await, 5);
+    assert_eq!(round_trips(&server).await, 6, "it has answered since");
 }

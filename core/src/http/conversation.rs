@@ -31,7 +31,7 @@ where
     let mut stop = Stop::new(stop);
     let mut conversation = Conversation::new(stream);
     while !stop.is_terminated() {
-        match conversation.look(api) {
+        match conversation.look(api, stop.is_said()) {
             Look::Answered(page) => conversation.send(&page).await?,
             Look::Incomplete => {
                 let read = tokio::select! {
@@ -80,8 +80,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
         Self { stream, inbox, partial_bytes: 0, outbox: Vec::with_capacity(OUTBOX_BYTES), date: Date::default() }
     }
 
-    /// Looks at what has been read, and answers it if memory can.
-    fn look(&mut self, api: &Api) -> Look {
+    /// Looks at what has been read, and answers it if memory can. The last request is hyper's, which says to the caller, who may never
+    /// pause, that it is.
+    fn look(&mut self, api: &Api, is_last: bool) -> Look {
         let Some(express) = &api.express else { return Look::Other };
         if self.inbox.is_empty() {
             return Look::Incomplete;
@@ -103,6 +104,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Conversation<S> {
             // hyper has the words for what is no head, or too long a one.
             Ok(Status::Partial) | Err(_) => return Look::Other,
         };
+        if is_last {
+            return Look::Other;
+        }
         self.outbox.clear();
         let Some(page) = express.answer(&request, &mut self.date, &mut self.outbox) else { return Look::Other };
         self.inbox.advance(head_bytes);

@@ -11,9 +11,10 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, FusedFuture as _, poll_fn};
-use http::{Request, Response};
+use futures_util::{FutureExt as _, TryFutureExt as _};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -35,7 +36,7 @@ where
 {
     let progress = Progress::default();
     let wire = Wire { before, stream, progress: progress.clone() };
-    let calls = Calls { routes, progress: progress.clone() };
+    let calls = Calls { routes, progress: progress.clone(), is_last: stop.is_said() };
     // Who takes no part in the conversation is noticed below, in the stream.
     let mut hyper = http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(wire), calls);
     let ended = poll_fn(|context| {
@@ -101,6 +102,8 @@ impl Progress {
 struct Calls {
     routes: Router,
     progress: Progress,
+    /// Whether the caller is told that the connection ends: hyper ends it then.
+    is_last: bool,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Calls {
@@ -112,9 +115,16 @@ impl hyper::service::Service<Request<Incoming>> for Calls {
         let has_body = !request.body().is_end_stream();
         let mark = self.progress.begins_at(if has_body { WAITING } else { ANSWERING });
         let ends = Ends { progress: self.progress.clone(), mark };
+        let is_last = self.is_last;
         // A router is always ready.
         let answered = self.routes.clone().call(request);
-        answered.map(|answered| answered.map(|response| response.map(|body| Answer { body, _ends: ends }))).boxed()
+        let answered = answered.map_ok(move |mut response| {
+            if is_last {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            response.map(|body| Answer { body, _ends: ends })
+        });
+        answered.boxed()
     }
 }
 

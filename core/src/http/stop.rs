@@ -25,6 +25,15 @@ impl Stop {
         // A task that has spent its budget would be told to come again instead of being promised anything.
         Self { word, said: unconstrained(said).boxed().fuse(), promise: Promise::default() }
     }
+
+    /// Whether it has been said since this connection began. A look, for between two requests.
+    pub(super) fn is_said(&self) -> bool {
+        match self.word.has_changed() {
+            Ok(false) => self.is_terminated(),
+            Ok(true) => *self.word.borrow(),
+            Err(_) => true,
+        }
+    }
 }
 
 impl Future for Stop {
@@ -90,11 +99,11 @@ mod tests {
         assert!(stop.poll_unpin(&mut Context::from_waker(&noop_waker())).is_pending());
         assert!(!asked(&mut stop, &other));
         say.send_replace(false);
-        assert!(!asked(&mut stop, &other), "it was not the word");
+        assert!(!asked(&mut stop, &other) && !stop.is_said(), "it was not the word");
         let before = other.0.load(Ordering::SeqCst);
         say.send_replace(true);
         assert_eq!(other.0.load(Ordering::SeqCst), before + 1);
-        assert!(asked(&mut stop, &other) && stop.is_terminated());
+        assert!(stop.is_said() && asked(&mut stop, &other) && stop.is_terminated());
     }
 
     #[test]
@@ -105,7 +114,7 @@ mod tests {
         let mut stop = Stop::new(word);
         assert!(!asked(&mut stop, &Arc::default()));
         drop(say);
-        assert!(asked(&mut stop, &Arc::default()));
+        assert!(stop.is_said() && asked(&mut stop, &Arc::default()));
     }
 
     #[tokio::test]

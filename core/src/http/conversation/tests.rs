@@ -60,10 +60,13 @@ async fn core() -> (Api, Metrics) {
     (api(Arc::new(context)), metrics)
 }
 
-/// A connection to `api`.
+/// A connection to `api`, narrow, so that what is written has to wait for its reader.
 fn connect(api: &Api) -> (DuplexStream, watch::Sender<bool>, JoinHandle<io::Result<()>>) {
-    // Narrow, so that what is written has to wait for its reader.
-    let (here, there) = duplex(100);
+    connect_through(100, api)
+}
+
+fn connect_through(bytes: usize, api: &Api) -> (DuplexStream, watch::Sender<bool>, JoinHandle<io::Result<()>>) {
+    let (here, there) = duplex(bytes);
     let (stop, stopped) = watch::channel(false);
     let api = api.clone();
     (here, stop, tokio::spawn(async move { hold(there, &api, stopped).await }))
@@ -363,4 +366,21 @@ async fn a_stop_ends_what_is_idle_at_once_and_what_has_begun_after_its_answer() 
         assert_eq!(answer(&mut stream, &mut left, false).await, None);
         held.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_connection_of_who_never_pauses_and_says_so() {
+    let (api, _) = core().await;
+    // The next requests are always there.
+    let (stream, stop, held) = connect_through(16 * 1_024, &api);
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let asking = tokio::spawn(async move { while writing.write_all(get(FEED).as_bytes()).await.is_ok() {} });
+    let (mut left, mut lasts) = (Vec::new(), Vec::new());
+    while let Some(answer) = answer(&mut reading, &mut left, false).await {
+        lasts.push(answer.header("connection") == Some("close"));
+        stop.send_replace(lasts.len() > 2);
+    }
+    assert!(lasts.len() < 200 && lasts.iter().rev().copied().eq((0..lasts.len()).map(|n| n == 0)), "{lasts:?}");
+    held.await.unwrap().unwrap();
+    asking.await.unwrap();
 }

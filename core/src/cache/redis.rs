@@ -146,20 +146,11 @@ impl Redis {
         let _ = link.changes().wait_for(Option::is_some).await;
     }
 
-    /// Whether Redis is not even asked: it is away, or cannot be believed yet.
-    pub(super) fn is_left_out(&self) -> bool {
-        self.there().is_none()
-    }
-
-    /// One round trip, shared with others that look in the same moment: generation and value.
+    /// One round trip, shared with others that look in the same moment: generation and value. Whoever looks counts what fails.
     pub(super) async fn look(&self, key: &str) -> Look {
         let Some((link, live, epoch)) = self.there() else { return Look::Away };
         let plain = Names::plain(key);
-        let Ok((held, number)) = looks::look(link, &live, &plain).await else {
-            // Each that asked in vain counts, however many asked together.
-            link.count_failure();
-            return Look::Away;
-        };
+        let Ok((held, number)) = looks::look(link, &live, &plain).await else { return Look::Away };
         let (generation, value) = held.of(number);
         let (Some(everything), Some(generation)) = (&held.everything, generation) else { return Look::Unknown };
         Look::Known { stamp: epoch.stamp(&plain, everything, &generation), now_millis: held.now_millis, value }

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::envelope::Envelope;
 use super::lifetimes::millis;
-use super::redis::{Heard, Kept, Lease, Redis};
+use super::redis::{Heard, Kept, Lease, Look, Redis};
 use super::trail::Step;
 use super::walk::{Ask, Fill, Found, Freshness, Right, Walk};
 use super::{Key, Load, Loaded, Tiers, Value};
@@ -98,10 +98,10 @@ impl Tiers {
 
     async fn look(&self, redis: &Redis, name: &str, errand: &Errand, walk: &mut Walk<Arc<Value>>) -> Ask<Arc<Value>> {
         let watch = Stopwatch::start();
-        if redis.is_left_out() {
+        let look = redis.look(name).await;
+        if look == Look::Away {
             self.metrics.request(Tier::L2, CacheOutcome::Error);
         }
-        let look = redis.look(name).await;
         let (ask, outcome) = walk.looked(look, &self.lifetimes, |envelope| self.open(envelope, errand.now));
         if let Some(outcome) = outcome {
             self.metrics.took(Tier::L2, watch.elapsed());
@@ -233,8 +233,7 @@ async fn within(deadline: Duration, load: impl Load) -> Result<Loaded, StoreErro
     }
 }
 
-/// Waits until the key is said to be filled, or nothing more can be heard, or something was missed.
-/// Returns whether the key has been filled, or else when that may have been missed.
+/// Waits until the key is said to be filled, or something was missed. Returns whether it has been filled, which it may be unheard.
 async fn is_filled(heard: &mut Receiver<Heard>, name: &str) -> bool {
     loop {
         match heard.recv().await {

@@ -108,7 +108,7 @@ impl<V: Clone> Walk<V> {
     ) -> (Ask<V>, Option<CacheOutcome>) {
         self.known = None;
         let (stamp, now_millis, bytes) = match look {
-            // What it failed to answer it has counted itself; while it is away it is not asked.
+            // Whoever looked counts it.
             Look::Away => {
                 self.away = true;
                 return (Ask::Load(None), None);

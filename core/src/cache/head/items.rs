@@ -7,8 +7,8 @@ use echoes_shared::EchoId;
 
 use super::{OPENING, payload};
 
-/// `end: u32`, `dies at: u64` (0: never), the id's 16 bytes, the length of the person's name, `u8`; numbers are big-endian.
-pub(super) const ROW_BYTES: usize = size_of::<u32>() + size_of::<u64>() + 16 + size_of::<u8>();
+/// `end: u32`, `dies at: u64` (0: never), the id, the length of the person's name, `u8`; numbers are big-endian.
+pub(super) const ROW_BYTES: usize = size_of::<u32>() + size_of::<u64>() + payload::ID_BYTES + size_of::<u8>();
 
 /// The echoes of a head, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use echoes_shared::{EchoId, UserId};
 use super::items::{Items, ROW_BYTES};
 use super::{Head, OPENING};
 
-const ID_BYTES: usize = 16;
+pub(super) const ID_BYTES: usize = 16;
 
 impl Head {
     /// The payload for the shared tiers.

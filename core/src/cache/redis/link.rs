@@ -175,12 +175,12 @@ impl Link {
     {
         let answer = self.try_ask(live, pipeline, deadline).await;
         if matches!(answer, Err(failure) if failure != Failure::NoScript) {
-            self.count_failure();
+            self.metrics.cache().request(Tier::L2, CacheOutcome::Error);
         }
         answer
     }
 
-    /// The same, where those who wait for the answer count what fails.
+    /// The same, where those who wait for the answer count what fails, each for itself.
     pub(super) async fn try_ask<T>(&self, live: &Live, pipeline: &Pipeline, deadline: Duration) -> Result<T, Failure>
     where
         T: FromRedisValue,
@@ -201,11 +201,6 @@ impl Link {
             self.leave(live, &error.map_or("it does not answer in time".to_owned(), |error| error.to_string()));
         }
         Err(failure)
-    }
-
-    /// Somebody asked Redis in vain.
-    pub(super) fn count_failure(&self) {
-        self.metrics.cache().request(Tier::L2, CacheOutcome::Error);
     }
 
     /// From now on Redis is away, unless another connection has come already.

@@ -2,15 +2,17 @@
 
 use std::pin::Pin;
 
+use echoes_shared::Emotion;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use tokio::task::yield_now;
 
-use super::server::Server;
+use super::server::{Server, url};
 use super::*;
 use crate::cache::fault_proxy::{FaultProxy, Mode};
-use crate::cache::redis::tests::server::url;
+use crate::cache::{Cache, CacheConfig, Key, Lifetimes, Loaded};
+use crate::clock;
 
 async fn filled(redis: &Redis, count: usize) -> Vec<(String, Stamp)> {
     let mut keys = Vec::new();
@@ -91,7 +93,7 @@ async fn who_goes_away_after_it_has_asked_for_all_takes_nobody_along() {
 }
 
 #[tokio::test]
-async fn those_who_asked_in_vain_together_count_each_and_ask_alone_the_next_time() {
+async fn those_who_asked_in_vain_together_ask_alone_the_next_time() {
     let server = Server::start().await;
     let patience = Patience { command: Duration::from_millis(100), beat: MINUTE, ..CALM };
     let redis = process(&server.url(), patience).until_there().await;
@@ -109,4 +111,24 @@ async fn those_who_asked_in_vain_together_count_each_and_ask_alone_the_next_time
     assert_eq!(round_trips(&server).await, 5);
     assert_eq!(all().await, 5);
     assert_eq!(round_trips(&server).await, 6, "it has answered since");
+}
+
+#[tokio::test]
+async fn each_of_those_who_asked_in_vain_together_is_counted() {
+    let server = Server::start().await;
+    let metrics = Metrics::new().unwrap();
+    let config = CacheConfig { memory_bytes: 0, redis: Some(RedisUrl(server.url())), memcached: None };
+    let cache = Cache::new(&config, Region::EuWest1, Lifetimes::default(), metrics.clone());
+    cache.connected(SECONDS).await;
+    server.stop();
+    let keys: Vec<_> = Emotion::ALL.iter().take(5).copied().map(Key::Feed).collect();
+    let nothing = || async { Ok(Loaded::Head { echoes: Vec::new(), next: None }) };
+    let found = join_all(keys.iter().map(|key| cache.read(key, clock::now(), nothing))).await;
+    assert!(found.iter().all(Result::is_ok));
+    let (_, text) = metrics.text().unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let labels = "echoes_cache_requests_total{outcome=\"error\",tier=\"l2\"} ";
+    let errors: u64 = text.lines().find_map(|line| line.strip_prefix(labels)).expect(&text).parse().unwrap();
+    // Redis may have been asked how it is as well.
+    assert!((5..=6).contains(&errors), "{errors}");
 }

@@ -3,6 +3,10 @@
 //! Data flows one way: `main → cli → app → {http → service, work} → store`. `http` knows no AWS type, `store` no HTTP type;
 //! only `config` reads the environment and only `clock` the time.
 
+// What the tests in `tests/` share with those in here names the crate as they do.
+#[cfg(test)]
+extern crate self as echoes_core;
+
 pub mod app;
 pub mod cache;
 pub mod cli;

@@ -7,34 +7,22 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+#[path = "../shared/memory.rs"]
+mod memory;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::sync::Arc;
-use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Config};
-use echoes_core::cache::{Cache, CacheConfig, Key, Lifetimes, Loaded};
-use echoes_core::clock;
-use echoes_core::config::{Environment, StoreConfig};
-use echoes_core::http::{self, Api, Context};
-use echoes_core::metrics::Metrics;
-use echoes_core::service::Service;
-use echoes_core::store::Store;
-use echoes_shared::cursor::CursorKeys;
-use echoes_shared::sigv4::keys::{EdgeKey, EdgeKeys};
-use echoes_shared::sigv4::sign::{Call, signature_headers};
-use echoes_shared::sigv4::verify::Verifier;
-use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho, Region, wire};
+use echoes_core::cache::{Key, Loaded};
+use echoes_core::{clock, http};
+use echoes_shared::{Echo, Emotion, IdempotencyKey, NewEcho};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 
-const REGION: Region = Region::EuWest1;
-const KEY: (&str, &str) = ("EDGE1", "a-secret");
 const TARGET: &str = "/v1/emotions/happy/echoes?limit=20";
 const HITS: usize = 2_000;
 
@@ -53,43 +41,9 @@ fn echoes() -> Vec<Echo> {
             days_to_live: None,
         };
         let key = IdempotencyKey::mint(newest.minus_millis(age), &[7; 10]);
-        Echo::create("ana".parse().unwrap(), key, content, REGION)
+        Echo::create("ana".parse().unwrap(), key, content, memory::REGION)
     };
     (0..100).map(echo).collect()
-}
-
-/// The signed API of a core whose memory holds the feed, and whose store nobody ever reaches.
-async fn api() -> Api {
-    let look_up = |name: &str| (name == "ECHOES_REGION").then(|| REGION.to_string());
-    let config = StoreConfig::read(&Environment::new(look_up)).unwrap();
-    let nowhere = Config::builder().behavior_version(BehaviorVersion::latest()).build();
-    let metrics = Metrics::new().unwrap();
-    let store = Store::over(Client::from_conf(nowhere), config, metrics.clone());
-    let config = CacheConfig { memory_bytes: 1 << 20, redis: None, memcached: None };
-    // Longer than the test.
-    let lifetimes = Lifetimes { memory: Duration::from_secs(600), ..Lifetimes::default() };
-    let cache = Cache::new(&config, REGION, lifetimes, metrics.clone());
-    let loaded = Loaded::Head { echoes: echoes(), next: None };
-    cache.read(&Key::Feed(Emotion::Happy), clock::now(), || async { Ok(loaded) }).await.unwrap();
-    let cursor_keys = CursorKeys::parse("k1:a-secret-of-sixteen-or-more").unwrap();
-    http::api(Arc::new(Context {
-        service: Arc::new(Service::new(store, REGION, cursor_keys, "audio".parse().unwrap(), cache)),
-        verifier: Verifier::new(EdgeKeys::parse(&format!("{}:{}", KEY.0, KEY.1)).unwrap(), REGION),
-        permits: Arc::new(Semaphore::new(8)),
-        metrics,
-        region: REGION,
-    }))
-}
-
-/// A signed request, as the edge sends it.
-fn request(host: &str) -> String {
-    let key = EdgeKey::new(KEY.0, KEY.1).unwrap();
-    let own = (wire::CORE_REQUEST_ID, "019ab3c1-5a2e-7c31-9d55-0b6f5f3b1a20");
-    let url = format!("http://{host}{TARGET}");
-    let call = Call { method: "GET", url: &url, headers: &[own], body: b"" };
-    let signature = signature_headers(call, &key, REGION, clock::now()).unwrap();
-    let lines = signature.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
-    format!("GET {TARGET} HTTP/1.1\r\nhost: {host}\r\n{}: {}\r\n{lines}\r\n", own.0, own.1)
 }
 
 /// Sends a request and reads its answer to the last byte of its body, with buffers of its own.
@@ -113,9 +67,11 @@ async fn a_hit_in_memory_allocates_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_stop, stopped) = watch::channel(false);
-    tokio::spawn(http::serve(listener, api().await, 8, stopped));
+    let feed = Loaded::Head { echoes: echoes(), next: None };
+    let (api, _) = memory::core([(Key::Feed(Emotion::Happy), feed)]).await;
+    tokio::spawn(http::serve(listener, api, 8, stopped));
     let counted = tokio::task::spawn_blocking(move || {
-        let request = request(&address.to_string());
+        let request = memory::request("GET", TARGET, &[], "");
         let mut stream = TcpStream::connect(address).unwrap();
         let mut answer = vec![0; 64 * 1_024];
         let bytes = hit(&mut stream, &request, &mut answer);

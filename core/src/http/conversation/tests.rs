@@ -1,63 +1,28 @@
 //! Kept connections: whatever comes on one, in whatever pieces, is answered once and in order, by memory or by a route.
 
-use std::sync::Arc;
-use std::time::Duration;
+#[path = "../../../tests/shared/memory.rs"]
+mod memory;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Config};
-use echoes_shared::sigv4::keys::{EdgeKey, EdgeKeys};
-use echoes_shared::sigv4::sign::{Call, signature_headers};
-use echoes_shared::sigv4::verify::Verifier;
-use echoes_shared::{Emotion, Region, wire};
+use echoes_shared::{Emotion, wire};
 use httparse::EMPTY_HEADER;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha12Rng;
 use tokio::io::{DuplexStream, duplex};
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::cache::{Cache, CacheConfig, Key, Lifetimes, Loaded};
-use crate::clock;
-use crate::config::{Environment, StoreConfig};
-use crate::http::{Context, api};
+use crate::cache::{Key, Loaded};
 use crate::metrics::Metrics;
 use crate::samples::echo;
-use crate::service::Service;
-use crate::store::Store;
+use memory::{REQUEST_ID, request};
 
-const HOST: &str = "core.test";
-const REQUEST_ID: &str = "request-7";
 const FEED: &str = "/v1/emotions/happy/echoes?limit=2";
-const REGION: Region = Region::EuWest1;
-
-/// A core whose memory holds a feed of three, and one echo of that, and whose store nobody ever reaches.
+/// A core whose memory holds a feed of three, and one echo of that.
 async fn core() -> (Api, Metrics) {
-    let look_up = |name: &str| (name == "ECHOES_REGION").then(|| REGION.to_string());
-    let config = StoreConfig::read(&Environment::new(look_up)).unwrap();
-    let nowhere = Config::builder().behavior_version(BehaviorVersion::latest()).build();
-    let metrics = Metrics::new().unwrap();
-    let store = Store::over(Client::from_conf(nowhere), config, metrics.clone());
-    let config = CacheConfig { memory_bytes: 1 << 20, redis: None, memcached: None };
-    // Longer than any test.
-    let lifetimes = Lifetimes { memory: Duration::from_secs(600), ..Lifetimes::default() };
-    let cache = Cache::new(&config, REGION, lifetimes, metrics.clone());
     let echoes: Vec<_> = (0..3).map(|n| echo("ana", 3 - n)).collect();
-    let one = Key::Echo(echoes[0].echo_id);
-    let loaded = Loaded::Echo(Box::new(echoes[0].clone()));
-    cache.read(&one, clock::now(), || async { Ok(loaded) }).await.unwrap();
-    let loaded = Loaded::Head { echoes, next: None };
-    cache.read(&Key::Feed(Emotion::Happy), clock::now(), || async { Ok(loaded) }).await.unwrap();
-    let cursor_keys = echoes_shared::cursor::CursorKeys::parse("k1:a-secret-of-sixteen-or-more").unwrap();
-    let service = Service::new(store, REGION, cursor_keys, "audio".parse().unwrap(), cache);
-    let context = Context {
-        service: Arc::new(service),
-        verifier: Verifier::new(EdgeKeys::parse("EDGE1:a-secret").unwrap(), REGION),
-        permits: Arc::new(Semaphore::new(8)),
-        metrics: metrics.clone(),
-        region: REGION,
-    };
-    (api(Arc::new(context)), metrics)
+    let one = (Key::Echo(echoes[0].echo_id), Loaded::Echo(Box::new(echoes[0].clone())));
+    let feed = (Key::Feed(Emotion::Happy), Loaded::Head { echoes, next: None });
+    memory::core([one, feed]).await
 }
 
 /// A connection to `api`, narrow, so that what is written has to wait for its reader.
@@ -70,24 +35,6 @@ fn connect_through(bytes: usize, api: &Api) -> (DuplexStream, watch::Sender<bool
     let (stop, stopped) = watch::channel(false);
     let api = api.clone();
     (here, stop, tokio::spawn(async move { hold(there, &api, stopped).await }))
-}
-
-/// A signed request with these lines besides.
-fn request(method: &str, target: &str, besides: &[&str], body: &str) -> String {
-    let url = format!("http://{HOST}{target}");
-    let own = [(wire::CORE_REQUEST_ID, REQUEST_ID), (wire::CORE_USER, "ana")];
-    let key = EdgeKey::new("EDGE1", "a-secret").unwrap();
-    let call = Call { method, url: &url, headers: &own, body: body.as_bytes() };
-    let signature = signature_headers(call, &key, REGION, clock::now()).unwrap();
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {HOST}\r\n");
-    for (name, value) in own.into_iter().chain(signature.iter().map(|(name, value)| (&**name, &**value))) {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    besides.iter().for_each(|line| text.push_str(&format!("{line}\r\n")));
-    if !body.is_empty() {
-        text.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
-    }
-    format!("{text}\r\n{body}")
 }
 
 fn get(target: &str) -> String {
